@@ -1,0 +1,47 @@
+//! `--explain`: each kernel call is narrated as it happens, with the chapter that explains it.
+//!
+//! Off, it costs one relaxed load per call. On, it writes to a duplicate of standard error, so
+//! that it still reaches the reader after the child has been given a terminal of its own.
+
+use std::fmt::Arguments;
+use std::io::Write;
+use std::sync::OnceLock;
+
+use colored::Colorize;
+
+static NARRATOR: OnceLock<std::fs::File> = OnceLock::new();
+
+/// Turns the narration on for this process and the children it makes.
+pub fn enable() {
+    let stderr = std::os::fd::AsFd::as_fd(&std::io::stderr()).try_clone_to_owned();
+    if let Ok(fd) = stderr {
+        let _ = NARRATOR.set(std::fs::File::from(fd));
+    }
+}
+
+/// Is the narration on?
+#[inline]
+pub fn on() -> bool {
+    NARRATOR.get().is_some()
+}
+
+/// Writes one line: the call as it was made, why, and the chapter. Use [`explain!`](crate::explain!).
+pub fn say(chapter: u8, why: &str, call: Arguments<'_>) {
+    if let Some(mut out) = NARRATOR.get() {
+        let call = format!("{:<52}", call.to_string());
+        let place = format!("chapter {chapter}");
+        // One write, so that lines of parent and child do not mix; a closed terminal is no reason to stop.
+        let line = format!("  {} {}: {}\r\n", call.cyan(), why, place.yellow());
+        let _ = out.write_all(line.as_bytes());
+    }
+}
+
+/// Narrates a kernel call that was just made: `explain!(3, "a new host name", "sethostname({name})")`.
+#[macro_export]
+macro_rules! explain {
+    ($chapter:expr, $why:expr, $($call:tt)+) => {
+        if $crate::explain::on() {
+            $crate::explain::say($chapter, $why, format_args!($($call)+));
+        }
+    };
+}

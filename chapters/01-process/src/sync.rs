@@ -1,0 +1,119 @@
+//! The socket between parent and child: the only way in which the two talk.
+//!
+//! It is close-on-exec, so the parent learns that the program has started from the end of file,
+//! and until then every failure reaches it as a message with its stage and errno.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
+
+use crate::{Error, Kind, OrCall, Result};
+
+/// One end of the socket.
+pub struct Sync(OwnedFd);
+
+/// What goes over it. SOCK_SEQPACKET keeps the borders between messages.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Message {
+    /// Parent to child: go on to the next part of the checklist.
+    Go,
+    /// Child to parent: the container is created, nothing but `start` is left.
+    Created,
+    /// Child to parent: something failed; the child exits.
+    Failed(Failure),
+    /// The other end is closed: the child has executed the program, or the parent is dead.
+    Closed,
+}
+
+/// A failure in the child, as bytes can carry it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Of the call that failed; 0 if none did.
+    errno: i32,
+    /// Was it `execve(2)` itself?
+    exec: bool,
+    what: String,
+    help: String,
+}
+
+impl Sync {
+    /// The two ends.
+    pub fn pair() -> Result<(Self, Self)> {
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let (ours, childs) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).or_call("socketpair", "")?;
+        Ok((Self(ours), Self(childs)))
+    }
+
+    /// Sends one message. That nobody listens any more is the listener's affair.
+    pub fn send(&self, message: &Message) -> Result<()> {
+        let bytes = match message {
+            Message::Go => b"go".to_vec(),
+            Message::Created => b"created".to_vec(),
+            Message::Failed(failure) => failure.encode(),
+            Message::Closed => return Ok(()),
+        };
+        let flags = MsgFlags::MSG_NOSIGNAL;
+        match send(self.0.as_raw_fd(), &bytes, flags) {
+            Ok(_) | Err(Errno::EPIPE | Errno::ECONNRESET) => Ok(()),
+            Err(errno) => Err(Error::call("send", "to the other end", errno)),
+        }
+    }
+
+    /// Waits for the next message.
+    pub fn receive(&self) -> Result<Message> {
+        let mut buffer = [0; 4096];
+        let length = loop {
+            match recv(self.0.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
+                Err(Errno::EINTR) => {}
+                Err(Errno::ECONNRESET) => break 0,
+                received => break received.or_call("recv", "from the other end")?,
+            }
+        };
+        Ok(match &buffer[..length] {
+            b"" => Message::Closed,
+            b"go" => Message::Go,
+            b"created" => Message::Created,
+            failure => Message::Failed(Failure::decode(failure)),
+        })
+    }
+}
+
+impl Failure {
+    /// A failure as the child met it.
+    pub fn new(error: &Error) -> Self {
+        Self {
+            errno: error.errno().map_or(0, |errno| errno as i32),
+            exec: matches!(error.kind(), Kind::Exec(_)),
+            what: error.what().to_owned(),
+            help: error.way_out().unwrap_or_default().to_owned(),
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut text = format!("{}\0{}\0{}\0{}", self.errno, u8::from(self.exec), self.what, self.help).into_bytes();
+        text.truncate(4096);
+        text
+    }
+
+    fn decode(bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes);
+        let mut fields = text.split('\0');
+        let mut next = || fields.next().unwrap_or_default().to_owned();
+        Self { errno: next().parse().unwrap_or(0), exec: next() == "1", what: next(), help: next() }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        let errno = Errno::from_raw(failure.errno);
+        let kind = match (failure.exec, failure.errno) {
+            (true, _) => Kind::Exec(errno),
+            (false, 0) => Kind::Unsupported,
+            (false, _) => Kind::Call(errno),
+        };
+        let error = Error::new(kind, failure.what);
+        if failure.help.is_empty() { error } else { error.help(failure.help) }
+    }
+}

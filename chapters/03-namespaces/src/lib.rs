@@ -1,0 +1,1 @@
+//! Chapter 3: namespaces. Eight views of the system, pivot_root, and containers without root

@@ -1,0 +1,1 @@
+//! Chapter 4: control groups. Limits, usage, pressure and the freezer

@@ -1,0 +1,3 @@
+//! Chapter 4: control groups. Limits, usage, pressure and the freezer
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Chapter 5: layers. overlayfs, whiteouts, diff and commit, bind mounts and volumes
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Chapter 6: a network. netlink, veth, bridge, NAT, published ports, and pasta without root

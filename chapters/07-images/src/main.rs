@@ -1,0 +1,3 @@
+//! Chapter 7: images. The OCI layout, pulling from a registry, and run ubuntu sh
+
+fn main() {}

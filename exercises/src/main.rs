@@ -1,0 +1,3 @@
+//! A skeleton
+
+fn main() {}

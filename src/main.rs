@@ -1,0 +1,3 @@
+//! cooper
+
+fn main() {}
