@@ -22,7 +22,12 @@ impl Init<'_> {
     pub fn run(mut self, sync: Sync) -> ! {
         let sync = std::cell::Cell::new(Some(sync));
         let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| self.checklist(&sync)));
-        if let (Ok(Err(error)), Some(sync)) = (outcome, sync.take()) {
+        let error = match outcome {
+            Ok(Err(error)) => error,
+            Ok(Ok(never)) => match never {},
+            Err(_) => Error::invalid("a panic in the child: a bug of the engine, told above"),
+        };
+        if let Some(sync) = sync.take() {
             let _ = sync.send(&Message::Failed(Failure::new(&error)));
         }
         sys::exit_now(Exit::ENGINE.into())

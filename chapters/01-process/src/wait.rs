@@ -76,8 +76,8 @@ impl Running {
         let pid = self.child().pid();
         let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED;
         let status = waitpid(pid, Some(flags)).or_call("waitpid", pid)?;
-        if let WaitStatus::Stopped(..) = status {
-            // As a shell's job would: stop with it, and go on with it.
+        if matches!(status, WaitStatus::Stopped(..)) && self.foreground.is_ours() {
+            // Ctrl-Z: as one job of the shell we stop with it, and go on with it.
             self.foreground.take_back();
             raise(Signal::SIGSTOP).or_call("raise", "SIGSTOP")?;
             self.foreground.give(pid);
