@@ -1,7 +1,6 @@
 //! Step 3: a process that sees only what is its own.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -9,7 +8,8 @@ use clap_complete::Shell;
 use namespaces::{BindRoot, Join, NamespaceArgs, TerminalArgs, inspect, running};
 use nix::unistd::Pid;
 use process::cli::{self, Common, clean_env};
-use process::{Container, ProcessArgs, Result, Stage};
+use process::{Container, ProcessArgs, Program, Result, Stage};
+use rootfs::{Escape, RootArgs};
 
 /// Chapter 3: namespaces. Eight views of the system, pivot_root, and containers without root
 #[derive(Parser)]
@@ -27,6 +27,8 @@ enum Command {
     Run(Run),
     /// Run another program in a running container
     Exec(Exec),
+    /// Try the way out that works in step02; exit code 1 if the root holds, as it should
+    Escape(Out),
     /// Show which namespaces a process shares with the host
     Inspect {
         /// A process id, or the name or id of a container
@@ -45,11 +47,21 @@ struct Run {
     terminal: TerminalArgs,
     #[command(flatten)]
     namespaces: NamespaceArgs,
-    /// The directory that becomes the root; one made from this machine's programs if none
-    #[arg(long, value_name = "DIR")]
-    root: Option<PathBuf>,
+    #[command(flatten)]
+    root: RootArgs,
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+#[derive(Args)]
+struct Out {
+    #[command(flatten)]
+    namespaces: NamespaceArgs,
+    #[command(flatten)]
+    root: RootArgs,
+    /// What to run outside; shows where it stands if none
+    #[arg(trailing_var_arg = true, value_name = "CMD")]
     command: Vec<OsString>,
 }
 
@@ -71,6 +83,7 @@ fn main() -> ExitCode {
     cli::main(|cli: Cli| match cli.command {
         Command::Run(run) => run.run(),
         Command::Exec(exec) => exec.run(),
+        Command::Escape(out) => out.run(),
         Command::Inspect { target } => {
             let pid = process_of(&target)?;
             inspect::print(pid, &inspect::inspect(pid)?);
@@ -82,17 +95,31 @@ fn main() -> ExitCode {
 
 impl Run {
     fn run(self) -> Result<ExitCode> {
-        let root = self.root.unwrap_or_else(|| "/var/lib/cooper/host-root".into());
-        let plan = self.namespaces.plan()?;
         let program = self.process.program(&self.command, clean_env())?;
-        let mut stages = plan.isolate();
-        stages.push(Box::new(BindRoot::new(root.clone())));
-        stages.push(Box::new(plan.system_mounts(root.clone())));
-        stages.push(Box::new(plan.pivot_root(root)));
+        let mut stages = rooted(&self.namespaces, &self.root)?;
         stages.push(Box::new(self.process.identity()));
         stages.push(Box::new(self.terminal.console()));
         Ok(cli::finish(Container::new(program, stages).run()?))
     }
+}
+
+impl Out {
+    fn run(self) -> Result<ExitCode> {
+        let command = if self.command.is_empty() { Escape::default_command() } else { self.command };
+        let mut stages = rooted(&self.namespaces, &self.root)?;
+        stages.push(Box::new(Escape));
+        Ok(cli::finish(Container::new(Program::new(command, clean_env()), stages).run()?))
+    }
+}
+
+/// The recipe: namespaces, a root, what belongs into it, and then the root is taken.
+fn rooted(namespaces: &NamespaceArgs, root: &RootArgs) -> Result<Vec<Box<dyn Stage>>> {
+    let (plan, root) = (namespaces.plan()?, root.path()?);
+    let mut stages = plan.isolate();
+    stages.push(Box::new(BindRoot::new(root.clone())));
+    stages.push(Box::new(plan.system_mounts(root.clone())));
+    stages.push(Box::new(plan.pivot_root(root)));
+    Ok(stages)
 }
 
 impl Exec {
