@@ -1,0 +1,112 @@
+//! A host of its own for a suite that root runs: what a test does to mounts, links and rules, it does to this one.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use nix::unistd::geteuid;
+
+use crate::sys;
+use crate::user::{GID, NAME, SUBIDS, UID};
+
+/// The network namespace that the suite was started in.
+static MACHINE_NET: OnceLock<OwnedFd> = OnceLock::new();
+
+/// Puts this process into namespaces of its own if it is root; adopts orphans, so that none escapes the count.
+///
+/// Called once, before there is a second thread: unshare(2) moves one thread only.
+pub(crate) fn enter() -> io::Result<()> {
+    nix::sys::prctl::set_child_subreaper(true)?;
+    if !geteuid().is_root() {
+        return Ok(());
+    }
+    let machine = fs::File::open("/proc/self/ns/net")?;
+    unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET)?;
+    MACHINE_NET.get_or_init(|| machine.into());
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
+    sys::loopback_up()?;
+    let scratch = tempfile::tempdir()?;
+    let scratch = scratch.path();
+    show_our_links(scratch)?;
+    mount(Some("tmpfs"), scratch, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))?;
+    let done = account(scratch).and_then(|()| open_tun(scratch)).and_then(|()| hide_the_machines(scratch));
+    umount2(scratch, MntFlags::MNT_DETACH)?; // what was bound from it stays
+    done
+}
+
+/// A sysfs shows the links of the network namespace that mounted it; the cgroups below it are taken along.
+fn show_our_links(scratch: &Path) -> io::Result<()> {
+    let cgroup = "/sys/fs/cgroup";
+    bind(cgroup, scratch)?;
+    mount(Some("sysfs"), "/sys", Some("sysfs"), MsFlags::empty(), None::<&str>)?;
+    bind(scratch, cgroup)?;
+    Ok(umount2(scratch, MntFlags::MNT_DETACH)?)
+}
+
+/// Adds the account of [`User`](crate::User): copies of the files that name it lie over the real ones.
+fn account(scratch: &Path) -> io::Result<()> {
+    let (start, length) = SUBIDS;
+    let files = [
+        ("/etc/passwd", format!("{NAME}:x:{UID}:{GID}:{NAME}:/nonexistent:/bin/sh\n")),
+        ("/etc/group", format!("{NAME}:x:{GID}:\n")),
+        ("/etc/subuid", format!("{NAME}:{start}:{length}\n")),
+        ("/etc/subgid", format!("{NAME}:{start}:{length}\n")),
+    ];
+    for (path, line) in files {
+        let Ok(text) = fs::read_to_string(path) else {
+            continue; // a machine without subordinate ids: `needs("subuid")` tells
+        };
+        let copy = scratch.join(Path::new(path).file_name().unwrap_or_default());
+        fs::write(&copy, text + &line)?;
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o644))?;
+        bind(&copy, path)?;
+    }
+    Ok(())
+}
+
+/// /dev/net/tun with the mode that it has on a desktop: rootless networks need it open to all.
+fn open_tun(scratch: &Path) -> io::Result<()> {
+    let path = "/dev/net/tun";
+    if !Path::new(path).exists() {
+        return Ok(());
+    }
+    let node = scratch.join("tun");
+    mknod(&node, SFlag::S_IFCHR, Mode::empty(), makedev(10, 200))?;
+    fs::set_permissions(&node, fs::Permissions::from_mode(0o666))?;
+    bind(&node, path)
+}
+
+/// Covers what an engine that is installed here keeps: a test must neither see nor change it.
+fn hide_the_machines(scratch: &Path) -> io::Result<()> {
+    for path in MACHINES.iter().filter(|path| Path::new(path).is_dir()) {
+        let empty = scratch.join(path.replace('/', "-"));
+        fs::create_dir(&empty)?;
+        bind(&empty, path)?;
+    }
+    Ok(())
+}
+
+/// Where an engine of root keeps its things.
+pub(crate) const MACHINES: [&str; 2] = ["/var/lib/cooper", "/run/cooper"];
+
+fn bind(source: impl AsRef<Path>, target: impl AsRef<Path>) -> io::Result<()> {
+    let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
+    Ok(mount(Some(source.as_ref()), target.as_ref(), None::<&str>, flags, None::<&str>)?)
+}
+
+/// A command in the machine's own network, for what fetches: apt, cargo.
+pub fn host_command(program: &str) -> Command {
+    let Some(net) = MACHINE_NET.get() else {
+        return Command::new(program);
+    };
+    let mut command = Command::new("nsenter");
+    command.arg(format!("--net=/proc/{}/fd/{}", std::process::id(), net.as_raw_fd())).args(["--", program]);
+    command
+}
