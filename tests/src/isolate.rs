@@ -83,9 +83,9 @@ fn open_tun(scratch: &Path) -> io::Result<()> {
     bind(&node, path)
 }
 
-/// Covers what an engine that is installed here keeps: a test must neither see nor change it.
+/// Covers what an engine that is installed here keeps, and `ip netns`: a test must neither see nor change it.
 fn hide_the_machines(scratch: &Path) -> io::Result<()> {
-    for path in MACHINES.iter().filter(|path| Path::new(path).is_dir()) {
+    for path in MACHINES.iter().chain(&["/run/netns"]).filter(|path| Path::new(path).is_dir()) {
         let empty = scratch.join(path.replace('/', "-"));
         fs::create_dir(&empty)?;
         bind(&empty, path)?;

@@ -86,7 +86,7 @@ pub use registry::Registry;
 pub use report::{Event, Report};
 pub use run::{Background, Done, Run};
 pub use sandbox::Sandbox;
-pub use steps::{step, target_dir};
+pub use steps::{STEPS, step, target_dir};
 pub use suite::{Suite, VM_LIST};
 pub use user::User;
 

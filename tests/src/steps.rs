@@ -8,6 +8,9 @@ use std::time::SystemTime;
 
 use crate::{Outcome, isolate, needs};
 
+/// How many chapters there are.
+pub const STEPS: u8 = 7;
+
 /// The program of chapter `number`, built by cargo if it is missing or older than its sources.
 ///
 /// `cargo test` of the workspace has built them all; `cargo test -p` of one package may not have.

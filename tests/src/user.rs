@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::unistd::geteuid;
 use tempfile::TempDir;
@@ -140,10 +141,9 @@ fn delegate() -> io::Result<Option<PathBuf>> {
         return Ok(None);
     };
     let all = controllers.split_whitespace().map(|name| format!("+{name}")).collect::<Vec<_>>().join(" ");
-    let top = root.join("cooper-test.slice");
-    if top.exists() {
-        return Err(io::Error::other("one User at a time: cooper-test.slice exists"));
-    }
+    static COUNT: AtomicU32 = AtomicU32::new(1);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let top = root.join(format!("cooper-test-{}-{count}.slice", std::process::id()));
     fs::write(root.join("cgroup.subtree_control"), &all)?;
     let shell = top.join("shell");
     fs::create_dir_all(&shell)?;

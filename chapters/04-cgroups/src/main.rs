@@ -1,3 +1,117 @@
-//! Chapter 4: control groups. Limits, usage, pressure and the freezer
+//! Step 4: a process that gets no more than it was given.
 
-fn main() {}
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use cgroups::cli::GroupCommand;
+use cgroups::{JoinGroup, Limits};
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use namespaces::{BindRoot, Join, NamespaceArgs, TerminalArgs, running};
+use process::cli::{self, Common, clean_env};
+use process::{Container, ProcessArgs, Result, Stage};
+use rootfs::RootArgs;
+
+/// Chapter 4: control groups. Limits, usage, pressure and the freezer
+#[derive(Parser)]
+#[command(name = "step04", version)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a program in namespaces, a root and a control group of its own
+    Run(Box<Run>),
+    /// Run another program in a running container, under the same limits
+    Exec(Exec),
+    #[command(flatten)]
+    Group(GroupCommand),
+    /// Say what this machine can do, and the command that mends what it cannot
+    Doctor,
+    /// Print a completion script: source <(step04 completion bash)
+    Completion { shell: Shell },
+}
+
+#[derive(Args)]
+struct Run {
+    #[command(flatten)]
+    process: ProcessArgs,
+    #[command(flatten)]
+    terminal: TerminalArgs,
+    #[command(flatten)]
+    namespaces: NamespaceArgs,
+    #[command(flatten)]
+    limits: Limits,
+    #[command(flatten)]
+    root: RootArgs,
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+#[derive(Args)]
+struct Exec {
+    #[command(flatten)]
+    process: ProcessArgs,
+    #[command(flatten)]
+    terminal: TerminalArgs,
+    /// The name or id of a container
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+fn main() -> ExitCode {
+    cli::main(|cli: Cli| match cli.command {
+        Command::Run(run) => run.run(),
+        Command::Exec(exec) => exec.run(),
+        Command::Group(command) => command.run(),
+        Command::Doctor => {
+            process::doctor::print(&[rootfs::doctor(), namespaces::doctor(), cgroups::doctor()].concat());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Completion { shell } => cli::completion::<Cli>(shell),
+    })
+}
+
+impl Run {
+    fn run(self) -> Result<ExitCode> {
+        self.limits.check()?;
+        let (plan, root) = (self.namespaces.plan()?, self.root.path()?);
+        let program = self.process.program(&self.command, clean_env())?;
+        let mut stages = plan.isolate();
+        stages.push(Box::new(BindRoot::new(root.clone())));
+        stages.push(Box::new(plan.system_mounts(root.clone())));
+        stages.push(Box::new(self.limits.stage(&plan, root.clone())?));
+        stages.push(Box::new(plan.pivot_root(root)));
+        stages.push(Box::new(self.process.identity()));
+        stages.push(Box::new(self.terminal.console()));
+        Ok(cli::finish(Container::new(program, stages).run()?))
+    }
+}
+
+impl Exec {
+    fn run(self) -> Result<ExitCode> {
+        let container = running::find(&self.name)?;
+        let program = self.process.program(&self.command, clean_env())?;
+        let stages: Vec<Box<dyn Stage>> = vec![
+            Box::new(JoinGroup::new(&container)?),
+            Box::new(Join::new(container.pid())?),
+            Box::new(self.process.identity()),
+            Box::new(self.terminal.console()),
+        ];
+        Ok(cli::finish(Container::new(program, stages).run()?))
+    }
+}
+
+impl AsRef<Common> for Cli {
+    fn as_ref(&self) -> &Common {
+        &self.common
+    }
+}

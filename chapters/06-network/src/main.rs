@@ -1,3 +1,151 @@
-//! Chapter 6: a network. netlink, veth, bridge, NAT, published ports, and pasta without root
+//! Step 6: a container that can call, and be called.
 
-fn main() {}
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use cgroups::cli::{GroupCommand, NamesArgs, StatsArgs};
+use cgroups::{JoinGroup, Limits};
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use layers::cli::LayerCommand;
+use layers::{Config, LayerArgs, MountArgs, Mounts, Storage};
+use namespaces::{Join, NamespaceArgs, TerminalArgs, rootless, running};
+use network::{Net, NetworkArgs, NetworkCommand};
+use process::cli::{self, Common, clean_env};
+use process::{Container, ProcessArgs, Result, Stage};
+
+/// Chapter 6: a network. netlink, veth, bridge, NAT, published ports, and pasta without root
+#[derive(Parser)]
+#[command(name = "step06", version)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a program in a container with a network of its own
+    Run(Box<Run>),
+    /// Run another program in a running container
+    Exec(Exec),
+    /// Look at networks, and who is in them
+    #[command(subcommand)]
+    Network(NetworkCommand),
+    #[command(flatten)]
+    Layer(LayerCommand),
+    /// Show what running containers use, anew each second
+    Stats(StatsArgs),
+    /// Hold all processes of containers still
+    Pause(NamesArgs),
+    /// Let paused containers go on
+    Unpause(NamesArgs),
+    /// Say what this machine can do, and the command that mends what it cannot
+    Doctor,
+    /// Print a completion script: source <(step06 completion bash)
+    Completion { shell: Shell },
+}
+
+#[derive(Args)]
+struct Run {
+    #[command(flatten)]
+    process: ProcessArgs,
+    #[command(flatten)]
+    terminal: TerminalArgs,
+    #[command(flatten)]
+    namespaces: NamespaceArgs,
+    #[command(flatten)]
+    limits: Limits,
+    #[command(flatten)]
+    layers: LayerArgs,
+    #[command(flatten)]
+    mounts: MountArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+    /// Remove the container when it has ended, and what it wrote
+    #[arg(long)]
+    rm: bool,
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+#[derive(Args)]
+struct Exec {
+    #[command(flatten)]
+    process: ProcessArgs,
+    #[command(flatten)]
+    terminal: TerminalArgs,
+    /// The name or id of a container
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+fn main() -> ExitCode {
+    cli::main(|cli: Cli| match cli.command {
+        Command::Run(run) => run.run(),
+        Command::Exec(exec) => exec.run(),
+        Command::Network(command) => command.run(),
+        Command::Layer(command) => command.run(),
+        Command::Stats(args) => GroupCommand::Stats(args).run(),
+        Command::Pause(args) => GroupCommand::Pause(args).run(),
+        Command::Unpause(args) => GroupCommand::Unpause(args).run(),
+        Command::Doctor => {
+            let checks = [namespaces::doctor(), cgroups::doctor(), layers::doctor(), network::doctor()];
+            process::doctor::print(&checks.concat());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Completion { shell } => cli::completion::<Cli>(shell),
+    })
+}
+
+impl Run {
+    fn run(self) -> Result<ExitCode> {
+        rootless::enter()?;
+        let mut plan = self.namespaces.plan()?;
+        let program = self.process.program(&self.command, clean_env())?;
+        let mut config = Config::new(&plan.id, &plan.name, self.layers.lowers()?, self.command);
+        let root = config.rootfs();
+        let mounts = Mounts::new(root.clone(), self.mounts.specs()?)?;
+        config.volumes = mounts.volumes();
+        let storage = Storage::new(config, self.rm);
+        let overlay = storage.overlay(self.mounts.read_only);
+        let network = Net::new(&self.network, &mut plan, root.clone())?;
+
+        let mut stages = plan.isolate();
+        stages.push(Box::new(storage));
+        stages.push(Box::new(overlay));
+        stages.push(Box::new(network));
+        stages.push(Box::new(plan.system_mounts(root.clone())));
+        stages.push(Box::new(self.limits.stage(&plan, root.clone())?));
+        stages.push(Box::new(mounts));
+        stages.push(Box::new(plan.pivot_root(root)));
+        stages.push(Box::new(self.process.identity()));
+        stages.push(Box::new(self.terminal.console()));
+        Ok(cli::finish(Container::new(program, stages).run()?))
+    }
+}
+
+impl Exec {
+    fn run(self) -> Result<ExitCode> {
+        let container = running::find(&self.name)?;
+        let program = self.process.program(&self.command, clean_env())?;
+        let stages: Vec<Box<dyn Stage>> = vec![
+            Box::new(JoinGroup::new(&container)?),
+            Box::new(Join::new(container.pid())?),
+            Box::new(self.process.identity()),
+            Box::new(self.terminal.console()),
+        ];
+        Ok(cli::finish(Container::new(program, stages).run()?))
+    }
+}
+
+impl AsRef<Common> for Cli {
+    fn as_ref(&self) -> &Common {
+        &self.common
+    }
+}

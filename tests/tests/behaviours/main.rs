@@ -10,12 +10,9 @@ use harness::{Outcome, Suite};
 use bench::{Bench, Who};
 use probes::BEHAVIOURS;
 
-/// The last chapter that there is.
-const LAST: u8 = 7;
-
 fn main() {
     let mut suite = Suite::new();
-    for step in 1..=LAST {
+    for step in 1..=harness::STEPS {
         for behaviour in BEHAVIOURS {
             suite = behaviour.add(suite, step);
         }

@@ -9,7 +9,7 @@ mod plan;
 
 use std::sync::{Arc, Mutex};
 
-use harness::{Event, Failed, Lane};
+use harness::{Event, Failed, Lane, Outcome};
 use libtest_mimic::{Arguments, Completion, Trial};
 
 use machine::Machine;
@@ -20,8 +20,7 @@ fn main() {
     args.test_threads = Some(1);
     let trials = match unavailable() {
         Some(reason) => vec![skip(reason)],
-        None => plan::plan()
-            .map_or_else(|failed| vec![Trial::test("what to run", || Err(failed))], |plan| trials(plan, &args)),
+        None => plan(&args).map_or_else(|failed| vec![Trial::test("what to run", || Err(failed))], trials),
     };
     libtest_mimic::run(&args, trials).exit()
 }
@@ -44,13 +43,19 @@ fn skip((reason, is_failure): (String, bool)) -> Trial {
     })
 }
 
+/// What the command line selects.
+fn plan(args: &Arguments) -> Outcome<Plan> {
+    let mut plan = plan::plan()?;
+    let selected = |title| !args.is_filtered_out(&Trial::test(title, || Ok(())));
+    plan.programs.retain(|program| program.tests.iter().any(|test| selected(program.title(test))));
+    if !args.list {
+        plan.build_steps()?;
+    }
+    Ok(plan)
+}
+
 /// One trial for each test; the first that runs boots the machine.
-fn trials(plan: Plan, args: &Arguments) -> Vec<Trial> {
-    let programs = plan.programs.into_iter().filter(|program| {
-        let mut tests = program.tests.iter();
-        tests.any(|test| !args.is_filtered_out(&Trial::test(program.title(test), || Ok(()))))
-    });
-    let programs: Vec<_> = programs.collect();
+fn trials(Plan { programs }: Plan) -> Vec<Trial> {
     let all: Vec<_> =
         programs.iter().flat_map(|program| program.tests.iter().map(|test| program.title(test))).collect();
     let machine = Arc::new(Mutex::new(Machine::new(programs)));

@@ -31,6 +31,16 @@ impl Program {
     }
 }
 
+impl Plan {
+    /// Has cargo build the programs of the steps that the tests use, their own and the earlier ones: inside there is
+    /// no cargo.
+    pub fn build_steps(&self) -> Outcome {
+        let number = |program: &Program| program.name.strip_prefix("step")?.get(..2)?.parse().ok();
+        let last = self.programs.iter().map(|program| number(program).unwrap_or(harness::STEPS)).max();
+        (1..=last.unwrap_or(0)).try_for_each(|step| harness::step(step).map(drop))
+    }
+}
+
 /// Asks cargo for all test programs and each of them for its tests.
 pub fn plan() -> Outcome<Plan> {
     let messages = build()?;

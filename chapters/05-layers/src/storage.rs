@@ -1,0 +1,69 @@
+//! The stage that makes a container's directory before the process exists, and takes it away if it shall not stay.
+
+use process::{Attend, Child, Result, Stage};
+
+use crate::config::Config;
+use crate::container::{ContainerDir, path_of};
+use crate::overlay::Overlay;
+use crate::volume::Volume;
+
+/// Holds the container's directory while the container lives.
+pub struct Storage {
+    config: Config,
+    remove: bool,
+    directory: Option<ContainerDir>,
+    started: bool,
+}
+
+impl Storage {
+    /// The directory for `config`; with `remove` it goes when the container has ended (`--rm`).
+    ///
+    /// A container whose program never ran leaves none in either case.
+    pub fn new(config: Config, remove: bool) -> Self {
+        Self { config, remove, directory: None, started: false }
+    }
+
+    /// The stage that mounts the root, on [`Config::rootfs`].
+    pub fn overlay(&self, read_only: bool) -> Overlay {
+        let path = path_of(&self.config.id);
+        let (upper, work) = (path.join("upper"), path.join("work"));
+        Overlay { lowers: self.config.layers.clone(), upper, work, merged: self.config.rootfs(), read_only }
+    }
+}
+
+impl Stage for Storage {
+    fn name(&self) -> &'static str {
+        "container directory"
+    }
+
+    fn prepare(&mut self) -> Result<()> {
+        self.directory = Some(ContainerDir::create(self.config.clone())?);
+        Ok(())
+    }
+
+    fn poststart(&mut self, _child: &Child) -> Result<Option<Box<dyn Attend>>> {
+        self.started = true;
+        Ok(None)
+    }
+
+    fn poststop(&mut self) -> Result<()> {
+        match self.directory.take() {
+            Some(directory) if self.remove || !self.started => remove_with_volumes(directory),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Removes a container, and the volumes that were made for it alone.
+///
+/// # Errors
+/// As [`ContainerDir::remove`].
+pub fn remove_with_volumes(directory: ContainerDir) -> Result<()> {
+    let names = directory.config().volumes.clone();
+    directory.remove()?;
+    let volumes = names.iter().filter_map(|name| Volume::find(name).ok());
+    for volume in volumes.filter(Volume::is_anonymous) {
+        volume.remove_unchecked()?;
+    }
+    Ok(())
+}

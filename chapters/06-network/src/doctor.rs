@@ -1,0 +1,149 @@
+//! What this chapter needs from the machine.
+
+use std::process::{Command, Stdio};
+
+use nix::unistd::geteuid;
+use process::doctor::Check;
+
+use crate::{pasta, sysctl};
+
+const CHAPTER: u8 = 6;
+
+/// Checks the firewall, links, forwarding and, for an ordinary user, pasta.
+pub fn doctor() -> Vec<Check> {
+    let mut checks = vec![nft(), links(), forwarding()];
+    checks.extend(foreign_drop());
+    checks.push(pasta_program());
+    checks.push(tun());
+    checks
+}
+
+/// Does nft answer, and does the kernel take rules such as ours? `-c` only checks them.
+fn nft() -> Check {
+    const WHAT: &str = "nft";
+    let rules = "table inet cooper-doctor {
+        chain a { type nat hook prerouting priority -100; fib daddr type local tcp dport 1 dnat ip to 192.0.2.1:1; }
+        chain b { type nat hook postrouting priority 100; ip saddr 192.0.2.0/24 masquerade; }
+    }";
+    if which("nft").is_none() {
+        return Check::missing(CHAPTER, WHAT, "not installed", "apt install nftables");
+    }
+    if !geteuid().is_root() {
+        return Check::works(CHAPTER, WHAT, "installed; only root's containers use it");
+    }
+    match try_rules(rules) {
+        Ok(()) => Check::works(CHAPTER, WHAT, "nat, masquerade and fib rules are accepted"),
+        Err(why) => {
+            let mend = "modprobe -a nf_tables nft_chain_nat nft_masq nft_fib_inet";
+            Check::missing(CHAPTER, WHAT, why, mend)
+        }
+    }
+}
+
+fn try_rules(rules: &str) -> Result<(), String> {
+    let echo = Command::new("nft").args(["-c", "-f", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = echo.map_err(|error| error.to_string())?;
+    if let Some(mut stdin) = child.stdin.take() {
+        let _ = std::io::Write::write_all(&mut stdin, rules.as_bytes());
+    }
+    let output = child.wait_with_output().map_err(|error| error.to_string())?;
+    let said = String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or("refused").to_owned();
+    if output.status.success() { Ok(()) } else { Err(said) }
+}
+
+/// Can bridges and veth pairs be made? Tried in a network namespace that ends with the attempt.
+fn links() -> Check {
+    const WHAT: &str = "bridge and veth links";
+    if !geteuid().is_root() {
+        return Check::works(CHAPTER, WHAT, "only root's containers use them");
+    }
+    let script = "ip link add type veth && ip link add b type bridge";
+    let tried = Command::new("unshare").args(["--net", "sh", "-c", script]).stderr(Stdio::null()).status();
+    match tried {
+        Ok(status) if status.success() => Check::works(CHAPTER, WHAT, "both can be made"),
+        _ => Check::limited(CHAPTER, WHAT, "could not be made in a trial", "modprobe -a bridge veth"),
+    }
+}
+
+fn forwarding() -> Check {
+    const WHAT: &str = "ip_forward";
+    match (sysctl::forwarding(), geteuid().is_root()) {
+        (true, _) => Check::works(CHAPTER, WHAT, "on"),
+        (false, true) => Check::works(CHAPTER, WHAT, "off; switched on by the first container with a bridge"),
+        (false, false) => Check::works(CHAPTER, WHAT, "off; an ordinary user's containers do not need it"),
+    }
+}
+
+/// A drop in anybody's forward chain beats our accept: nft(8) has every base chain agree.
+fn foreign_drop() -> Option<Check> {
+    let output = Command::new("nft").args(["list", "chains"]).stderr(Stdio::null()).output().ok()?;
+    let table = dropping_table(&String::from_utf8_lossy(&output.stdout))?;
+    Some(Check::limited(
+        CHAPTER,
+        "forwarding by others' rules",
+        format!("{table} drops what it does not know"),
+        "allow the bridge there, with Docker: iptables -I DOCKER-USER -i cooper0 -j ACCEPT; \
+         iptables -I DOCKER-USER -o cooper0 -j ACCEPT; with ufw: ufw route allow in on cooper0",
+    ))
+}
+
+/// The first table, not ours, whose chain in the forward hook has the policy drop.
+fn dropping_table(chains: &str) -> Option<String> {
+    let mut table = "";
+    for line in chains.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix("table ") {
+            table = name.trim_end_matches(" {");
+        } else if line.contains("hook forward") && line.contains("policy drop") && !table.contains("cooper") {
+            return Some(format!("table {table}"));
+        }
+    }
+    None
+}
+
+fn pasta_program() -> Check {
+    const WHAT: &str = "pasta";
+    match which("pasta") {
+        Some(path) => Check::works(CHAPTER, WHAT, path),
+        None => {
+            Check::limited(CHAPTER, WHAT, "not installed; an ordinary user's network needs it", "apt install passt")
+        }
+    }
+}
+
+fn tun() -> Check {
+    const WHAT: &str = "/dev/net/tun";
+    let mode = std::fs::metadata("/dev/net/tun").map(|it| std::os::unix::fs::MetadataExt::mode(&it) & 0o777);
+    match (pasta::tun_usable(), mode) {
+        // Root can always open it; what counts is whether an ordinary user could.
+        (Ok(()), Ok(mode)) if mode & 0o006 != 0o006 && geteuid().is_root() => {
+            Check::limited(CHAPTER, WHAT, format!("mode {mode:04o}: for root only"), "chmod 0666 /dev/net/tun")
+        }
+        (Ok(()), _) => Check::works(CHAPTER, WHAT, "usable"),
+        (Err(error), _) => {
+            Check::limited(CHAPTER, WHAT, error.what().to_owned(), error.way_out().unwrap_or_default().to_owned())
+        }
+    }
+}
+
+fn which(program: &str) -> Option<String> {
+    let path = std::env::var_os("PATH")?;
+    // Administrators' programs are not in everybody's PATH.
+    let extra = ["/usr/sbin".into(), "/sbin".into()];
+    let mut found = std::env::split_paths(&path).chain(extra).map(|directory| directory.join(program));
+    found.find(|file| file.is_file()).map(|file| file.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_foreign_drop_policy_is_found() {
+        let ours = "table inet cooper {\n\tchain forward {\n\t\ttype filter hook forward priority filter; policy drop;\n\t}\n}\n";
+        assert_eq!(dropping_table(ours), None);
+        let docker = "table ip filter {\n\tchain FORWARD {\n\t\ttype filter hook forward priority filter; policy drop;\n\t}\n}\n";
+        assert_eq!(dropping_table(&format!("{ours}{docker}")).as_deref(), Some("table ip filter"));
+        let accept = docker.replace("policy drop", "policy accept");
+        assert_eq!(dropping_table(&accept), None);
+    }
+}

@@ -1,0 +1,67 @@
+//! `--network`: which network the container sees.
+
+use std::fmt;
+use std::str::FromStr;
+
+use process::{Error, Result};
+
+/// The kind of network that a container is given.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// A network namespace of its own, joined to the engine's bridge (as root) or to pasta (without).
+    #[default]
+    Bridge,
+    /// A network namespace of its own with nothing but the loopback link.
+    None,
+    /// The host's network namespace.
+    Host,
+    /// The network namespace of another container, given by name or id.
+    Container(String),
+}
+
+impl FromStr for Mode {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.split_once(':') {
+            Some(("container", "")) => {
+                Err(Error::invalid("network container: names no container")
+                    .help("write container:NAME or container:ID"))
+            }
+            Some(("container", name)) => Ok(Self::Container(name.to_owned())),
+            _ => match text {
+                "bridge" | "default" => Ok(Self::Bridge),
+                "none" => Ok(Self::None),
+                "host" => Ok(Self::Host),
+                _ => Err(Error::not_found(format!("network {text} does not exist"))
+                    .help("choose bridge, none, host or container:NAME")),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bridge => f.write_str("bridge"),
+            Self::None => f.write_str("none"),
+            Self::Host => f.write_str("host"),
+            Self::Container(name) => write!(f, "container:{name}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_four_kinds() {
+        for text in ["bridge", "none", "host", "container:web"] {
+            assert_eq!(text.parse::<Mode>().unwrap().to_string(), text);
+        }
+        assert_eq!("default".parse::<Mode>().unwrap(), Mode::Bridge);
+        assert!("container:".parse::<Mode>().unwrap_err().what().contains("names no container"));
+        assert!("web".parse::<Mode>().unwrap_err().way_out().unwrap().contains("bridge"));
+    }
+}

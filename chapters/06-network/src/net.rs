@@ -1,0 +1,138 @@
+//! The stage of this chapter: a lease, a connection, and the files in `/etc` that tell of it.
+
+use std::path::{Path, PathBuf};
+
+use namespaces::{Plan, id, rootless};
+use nix::sched::CloneFlags;
+use process::{Child, Error, Result, Stage};
+use rootfs::{RootDir, dirs};
+
+use crate::bridge::{self, Bridge};
+use crate::files::{self, Files, Hosts};
+use crate::join::Join;
+use crate::pasta::Pasta;
+use crate::state::{self, Lease, State};
+use crate::wire::{Facts, Host, Nothing, Wire};
+use crate::{Mode, Names, NetworkArgs, Resolv};
+
+/// The stage that gives the container its network. It stands after the root and before the system mounts.
+pub struct Net {
+    id: String,
+    hostname: String,
+    root: PathBuf,
+    run: PathBuf,
+    args: NetworkArgs,
+    wire: Box<dyn Wire>,
+    /// The container whose files in `/etc` these are: this one, or the one that is joined.
+    files_of: String,
+    files: Files,
+    lease: Option<Lease>,
+}
+
+impl Net {
+    /// As `args` want it, for the container that is planned; `root` is its root directory.
+    ///
+    /// Decides whether a network namespace is among the plan's flags.
+    ///
+    /// # Errors
+    /// Options that contradict each other, or a container to join that is not there.
+    pub fn new(args: &NetworkArgs, plan: &mut Plan, root: PathBuf) -> Result<Self> {
+        let mut args = args.clone();
+        share_or_not(&mut args, plan)?;
+        args.check()?;
+        let run = dirs().run.clone();
+        let mut files_of = plan.id.clone();
+        let wire: Box<dyn Wire> = match args.mode() {
+            Mode::Bridge if rootless::is_rootless() => Box::new(Pasta::new(&args)),
+            Mode::Bridge => Box::new(Bridge::new(&args, &run)),
+            Mode::None => Box::new(Nothing),
+            Mode::Host => Box::new(Host),
+            Mode::Container(name) => {
+                let join = Join::new(&name)?;
+                join.id().clone_into(&mut files_of);
+                share_name(plan, &run, &files_of);
+                Box::new(join)
+            }
+        };
+        let (id, hostname) = (plan.id.clone(), plan.hostname.clone());
+        Ok(Self { id, hostname, root, run, args, wire, files_of, files: Files::default(), lease: None })
+    }
+
+    fn write_files(&self, directory: &Path, lease: &Lease, facts: &Facts) -> Result<()> {
+        let hosts = Hosts {
+            of_host: self.args.mode() == Mode::Host,
+            hostname: &self.hostname,
+            address: lease.address,
+            gateway: facts.gateway,
+            extra: &self.args.add_host,
+        };
+        files::write(directory, &hosts, &Resolv::new(&self.args, &facts.reach))
+    }
+}
+
+/// `--share net` and `--network host` are the same; chapter 3's flag and this chapter's option must agree.
+fn share_or_not(args: &mut NetworkArgs, plan: &mut Plan) -> Result<()> {
+    let shared = !plan.flags.contains(CloneFlags::CLONE_NEWNET);
+    match (&args.network, shared) {
+        (None, true) => args.network = Some(Mode::Host),
+        (Some(Mode::Host), _) => plan.flags -= CloneFlags::CLONE_NEWNET,
+        (Some(mode), true) => {
+            return Err(Error::invalid(format!("--share net excludes --network {mode}")).help("leave out one of them"));
+        }
+        // To join another container's, too: /sys can be mounted afresh only by who asked for a namespace.
+        (_, false) => {}
+    }
+    Ok(())
+}
+
+/// Who shares another container's network shares its name, unless it was given one of its own.
+fn share_name(plan: &mut Plan, run: &Path, other: &str) {
+    let given = plan.hostname != id::short(&plan.id);
+    if !given && let Some(lease) = state::peek(run, other) {
+        plan.hostname = lease.hostname;
+    }
+}
+
+impl Stage for Net {
+    fn name(&self) -> &'static str {
+        "network"
+    }
+
+    fn prepare(&mut self) -> Result<()> {
+        let state = State::lock(&self.run)?;
+        let others = bridge::sweep(&state, &Names::of(&self.run))?;
+        let mut lease = Lease::new(&self.id, &self.hostname, &self.args.mode().to_string());
+        let facts = self.wire.prepare(&state, &others, &mut lease)?;
+        state.put(&lease)?;
+        if self.files_of == self.id {
+            self.write_files(&state.container(&self.id), &lease, &facts)?;
+        }
+        self.files = Files::take(state.container(&self.files_of))?;
+        self.lease = Some(lease);
+        Ok(())
+    }
+
+    fn create_runtime(&mut self, child: &Child) -> Result<()> {
+        self.files = Files::default(); // the child has its own copy by now
+        let Some(lease) = &mut self.lease else { return Ok(()) };
+        let state = State::lock(&self.run)?;
+        lease.keep_with(child.pid().as_raw());
+        state.put(lease)?;
+        self.wire.connect(&state, child, lease)
+    }
+
+    fn create_container(&mut self) -> Result<()> {
+        self.wire.configure()?;
+        self.files.attach(&RootDir::open(&self.root)?)
+    }
+
+    fn poststop(&mut self) -> Result<()> {
+        let state = State::lock(&self.run)?;
+        let link = self.lease.take().and_then(|lease| lease.link);
+        // All of it is tried, whatever fails; the first failure is told.
+        let deleted = link.map_or(Ok(()), |link| bridge::delete_link(&link));
+        let forgotten = state.forget(&self.id);
+        let disconnected = self.wire.disconnect(&state);
+        deleted.and(forgotten).and(disconnected)
+    }
+}

@@ -1,0 +1,22 @@
+//! Which of overlayfs's marks this process may set (Documentation/filesystems/overlayfs.rst, "User xattr").
+
+use std::ffi::CStr;
+use std::sync::OnceLock;
+
+/// The attribute that makes a directory opaque.
+///
+/// `trusted.` attributes belong to root of the initial user namespace. In any other one the marks are
+/// `user.` attributes, and the overlay is mounted with `userxattr`.
+pub fn opaque() -> &'static CStr {
+    if in_user_namespace() { c"user.overlay.opaque" } else { c"trusted.overlay.opaque" }
+}
+
+/// Is this another user namespace than the machine's first one (user_namespaces(7))?
+pub fn in_user_namespace() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        let everything = ["0", "0", "4294967295"];
+        !map.split_whitespace().eq(everything) || !nix::unistd::geteuid().is_root()
+    })
+}

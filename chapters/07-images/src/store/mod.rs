@@ -1,0 +1,108 @@
+//! The store: images as an OCI image layout, and their layers unpacked beside it.
+//!
+//! ```text
+//! images/oci-layout, index.json, blobs/sha256/…   what came from registries, readable by any OCI tool
+//! layers/CHAIN-ID/diff, layer.json                one directory per layer, ready for overlayfs
+//! tmp/…                                           work in progress; nobody's after a crash
+//! ```
+//! Nothing is visible under its name before it is verified and whole. Whoever changes `index.json`
+//! holds its lock; whoever needs blobs or layers that no image names yet holds the store (see [`Hold`]).
+
+mod blobs;
+mod image;
+mod index;
+mod layers;
+mod lock;
+mod remove;
+mod work;
+
+use std::path::{Path, PathBuf};
+
+use process::{OrCall, Result};
+
+pub use image::Image;
+pub use index::FROM_INDEX;
+pub use layers::LayerInfo;
+pub use lock::{Hold, HoldUntilPrepared};
+pub use remove::Removed;
+pub use work::Work;
+
+use lock::Lock;
+
+/// The annotation of a container that names its image's manifest, by digest.
+pub const MANIFEST: &str = "image-manifest";
+
+/// The images of this user.
+#[derive(Debug, Clone)]
+pub struct Store {
+    data: PathBuf,
+}
+
+impl Store {
+    /// The store in the engine's data directory, made if it is missing.
+    ///
+    /// # Errors
+    /// The directory cannot be made or written to.
+    pub fn open() -> Result<Self> {
+        Self::at(&rootfs::dirs().data)
+    }
+
+    /// The store in the directory `data`.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn at(data: &Path) -> Result<Self> {
+        let store = Self { data: data.to_owned() };
+        for directory in [store.blob_directory(), store.layer_directory(), store.work_directory()] {
+            std::fs::create_dir_all(&directory).or_call("mkdir", directory.display()).map_err(|error| {
+                error.help(
+                    "COOPER_DATA names another place for the engine's data; as an ordinary user it is in the home",
+                )
+            })?;
+        }
+        // Images hold setuid programs and others' secrets: they are for their containers, not for the host's users.
+        private(&store.layer_directory())?;
+        private(&store.work_directory())?;
+        store.make_layout()?;
+        Ok(store)
+    }
+
+    /// Where the OCI image layout is: `skopeo copy oci:THIS:NAME …` reads it.
+    pub fn layout(&self) -> PathBuf {
+        self.data.join("images")
+    }
+
+    /// Keeps everything in the store alive that no image names yet, until it is dropped.
+    ///
+    /// # Errors
+    /// As flock(2).
+    pub fn hold(&self) -> Result<Hold> {
+        Hold::take(&self.data.join("images.hold"))
+    }
+
+    fn blob_directory(&self) -> PathBuf {
+        self.layout().join("blobs/sha256")
+    }
+
+    fn layer_directory(&self) -> PathBuf {
+        self.data.join("layers")
+    }
+
+    fn work_directory(&self) -> PathBuf {
+        self.data.join("tmp")
+    }
+
+    fn lock(&self) -> Result<Lock> {
+        Lock::exclusive(&self.data.join("images.lock"))
+    }
+}
+
+fn private(directory: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(directory, mode).or_call("chmod", directory.display())
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
