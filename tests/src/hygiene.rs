@@ -34,7 +34,6 @@ pub(crate) fn end_kept() {
 }
 
 /// The machine at one moment: one line for each thing.
-#[derive(PartialEq, Eq)]
 pub(crate) struct Snapshot(BTreeSet<String>);
 
 impl Snapshot {
@@ -68,15 +67,16 @@ impl Snapshot {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let now = Self::take();
-            if now == *self {
+            let more = now.0.difference(&self.0).map(|line| format!("  + {line}"));
+            // A container that was there before, and is none of ours, may end meanwhile.
+            let less = self.0.difference(&now.0).filter(|line| !line.starts_with("cgroup "));
+            let all: Vec<_> = more.chain(less.map(|line| format!("  - {line}"))).collect();
+            if all.is_empty() {
                 return None;
             }
             if Instant::now() > deadline {
-                let more = now.0.difference(&self.0).map(|line| format!("  + {line}"));
-                let less = self.0.difference(&now.0).map(|line| format!("  - {line}"));
-                let text = more.chain(less).collect::<Vec<_>>().join("\n");
                 self.end_strays();
-                return Some(text);
+                return Some(all.join("\n"));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -142,7 +142,8 @@ fn mounts() -> Vec<String> {
     table.lines().map(|line| format!("mount {}", line.splitn(4, ' ').nth(3).unwrap_or(line))).collect()
 }
 
-/// The cgroups with our name in theirs, and all below those.
+/// The cgroups with our name in theirs, and all below those, as far as no process is in them: a process of ours is
+/// listed itself, and others belong to an engine that runs here besides the tests.
 fn cgroups(dir: &Path, depth: usize) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -150,7 +151,8 @@ fn cgroups(dir: &Path, depth: usize) -> Vec<String> {
             continue;
         }
         let path = entry.path();
-        if path.to_string_lossy().contains("cooper") {
+        let events = fs::read_to_string(path.join("cgroup.events")).unwrap_or_default();
+        if path.to_string_lossy().contains("cooper") && !events.contains("populated 1") {
             found.push(format!("cgroup {}", path.display()));
         }
         if depth > 0 {

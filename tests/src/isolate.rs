@@ -1,4 +1,7 @@
 //! A host of its own for a suite that root runs: what a test does to mounts, links and rules, it does to this one.
+//!
+//! The host has a way out, as every host has: the link `uplink`, at whose other end another network namespace plays the
+//! rest of the world.
 
 use std::fs;
 use std::io;
@@ -17,7 +20,13 @@ use crate::sys;
 use crate::user::{GID, NAME, SUBIDS, UID};
 
 /// The network namespace that the suite was started in.
-static MACHINE_NET: OnceLock<OwnedFd> = OnceLock::new();
+static MACHINE: OnceLock<OwnedFd> = OnceLock::new();
+
+/// The network namespace beyond the uplink.
+static OUTSIDE: OnceLock<OwnedFd> = OnceLock::new();
+
+/// The address of the world outside, the default gateway of the suite's host (RFC 5737: for documentation).
+pub const OUTSIDE_ADDRESS: &str = "192.0.2.1";
 
 /// Puts this process into namespaces of its own if it is root; adopts orphans, so that none escapes the count.
 ///
@@ -29,9 +38,15 @@ pub(crate) fn enter() -> io::Result<()> {
     }
     let machine = fs::File::open("/proc/self/ns/net")?;
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET)?;
-    MACHINE_NET.get_or_init(|| machine.into());
+    let outside = fs::File::open("/proc/self/ns/net")?;
+    unshare(CloneFlags::CLONE_NEWNET)?;
+    MACHINE.get_or_init(|| machine.into());
+    OUTSIDE.get_or_init(|| outside.into());
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
     sys::loopback_up()?;
+    if crate::find_program("ip").is_some() {
+        uplink()?;
+    }
     let scratch = tempfile::tempdir()?;
     let scratch = scratch.path();
     show_our_links(scratch)?;
@@ -101,12 +116,53 @@ fn bind(source: impl AsRef<Path>, target: impl AsRef<Path>) -> io::Result<()> {
     Ok(mount(Some(source.as_ref()), target.as_ref(), None::<&str>, flags, None::<&str>)?)
 }
 
+/// Joins the suite's host to the world outside. No address comes by itself, or it would come in the middle of a test.
+fn uplink() -> io::Result<()> {
+    // A kernel may lack IPv6: what is about it may fail.
+    let script = r#"set -e
+        ip link add uplink type veth peer name eth0 netns "$1"
+        nsenter --net="$1" sh -c '
+            ip link set eth0 addrgenmode none 2>/dev/null
+            ip link set lo up && ip link set eth0 up && ip addr add 192.0.2.1/24 dev eth0 || exit
+            ip addr add 2001:db8::1/64 dev eth0 nodad 2>/dev/null || :'
+        ip link set uplink addrgenmode none 2>/dev/null || :
+        ip link set uplink up
+        ip addr add 192.0.2.2/24 dev uplink
+        ip route add default via 192.0.2.1
+        ip addr add 2001:db8::2/64 dev uplink nodad 2>/dev/null && ip -6 route add default via 2001:db8::1 || :
+        for _ in $(seq 100); do # the kernel notices the carrier a moment later
+            case $(ip link show uplink) in *"state UP"*) break ;; esac
+            sleep 0.02
+        done"#;
+    let outside = OUTSIDE.get().map(path_of).unwrap_or_default();
+    let output = Command::new("sh").args(["-c", script, "sh", &outside]).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("uplink: {}", String::from_utf8_lossy(&output.stderr))))
+}
+
 /// A command in the machine's own network, for what fetches: apt, cargo.
 pub fn host_command(program: &str) -> Command {
-    let Some(net) = MACHINE_NET.get() else {
+    in_network(MACHINE.get(), program)
+}
+
+/// A command in the world outside of the suite's host, at [`OUTSIDE_ADDRESS`]: a server to reach, a client to be reached
+/// by. Only in a suite that root runs.
+pub fn outside_command(program: &str) -> Command {
+    in_network(OUTSIDE.get(), program)
+}
+
+fn in_network(net: Option<&OwnedFd>, program: &str) -> Command {
+    let Some(net) = net else {
         return Command::new(program);
     };
     let mut command = Command::new("nsenter");
-    command.arg(format!("--net=/proc/{}/fd/{}", std::process::id(), net.as_raw_fd())).args(["--", program]);
+    command.arg(format!("--net={}", path_of(net))).args(["--", program]);
     command
+}
+
+/// A path by which other processes find what this descriptor means.
+fn path_of(fd: &OwnedFd) -> String {
+    format!("/proc/{}/fd/{}", std::process::id(), fd.as_raw_fd())
 }

@@ -49,8 +49,8 @@
 //! ```
 //!
 //! # What a test may rely on
-//! - Run as root, a suite has a host of its own: a mount namespace and a network namespace (`lo` up, nothing
-//!   else) which end with it. `/dev/net/tun` is open to all in it, and the account [`User`] exists.
+//! - Run as root, a suite has a host of its own: a mount namespace and a network namespace which end with it. Its
+//!   links are `lo` and `uplink`, the way to a world outside ([`outside_command`]). `/dev/net/tun` is open to all in it, and the account [`User`] exists.
 //! - Tests run one at a time, on the main thread: each looks at the whole machine before and after. Mounts, links,
 //!   addresses, nft rules, cgroups and processes that it leaves behind fail it.
 //! - No fork, no unshare in a test: it runs programs. [`Run`] gives each a time limit, [`Pty`] a terminal.
@@ -78,7 +78,7 @@ mod sys;
 mod user;
 
 pub use fixtures::{busybox_image, debian_image};
-pub use isolate::host_command;
+pub use isolate::{OUTSIDE_ADDRESS, host_command, outside_command};
 pub use libtest_mimic::Failed;
 pub use needs::{Lane, find_program, has_cgroup_v2, lacks, required};
 pub use pty::Pty;

@@ -57,7 +57,7 @@ pub(crate) fn missing(lane: Lane, needs: &[&str]) -> Option<Missing> {
         Lane::Vm if inside_vm() || (geteuid().is_root() && has_cgroup_v2()) => {}
         // Never a failure: what is left to the virtual machine is counted there.
         Lane::Vm => {
-            return Some(Missing { reason: "left to the vm lane (tests/tests/vm.rs)".into(), is_failure: false });
+            return Some(Missing { reason: "left to the vm lane (tests/tests/vm)".into(), is_failure: false });
         }
     }
     // The user lane is everybody's: where any lane is required, so are its programs.

@@ -1,5 +1,9 @@
 //! The harness itself: if this fails, the other tests say little.
 
+use std::io::Read;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
 use harness::{Outcome, Registry, Sandbox, Suite, User};
 
 fn main() {
@@ -10,6 +14,9 @@ fn main() {
         .user("an ordinary user is one, with subordinate ids", ordinary)
         .needs(&["newuidmap", "subuid", "userns"])
         .root("root has a host of its own", own_host)
+        .needs(&["ip"])
+        .root("there is a world outside", outside)
+        .needs(&["busybox", "ip"])
         .root("an image goes into a registry and comes out", registry)
         .needs(&["busybox", "docker-registry", "skopeo"])
         .vm("all controllers are there", controllers)
@@ -27,7 +34,7 @@ fn output() -> Outcome {
 
 fn time_limit() -> Outcome {
     let sandbox = Sandbox::new()?;
-    let sleep = sandbox.program("sleep").arg("1000").timeout(std::time::Duration::from_millis(50));
+    let sleep = sandbox.program("sleep").arg("1000").timeout(Duration::from_millis(50));
     assert!(sleep.run().unwrap_err().message().is_some_and(|message| message.contains("no end in 50ms")));
     Ok(())
 }
@@ -58,9 +65,27 @@ fn ordinary() -> Outcome {
 }
 
 fn own_host() -> Outcome {
-    let links: Vec<_> = std::fs::read_dir("/sys/class/net")?.flatten().map(|entry| entry.file_name()).collect();
-    assert_eq!(links, ["lo"]);
+    let mut links: Vec<_> = std::fs::read_dir("/sys/class/net")?.flatten().map(|entry| entry.file_name()).collect();
+    links.sort();
+    assert_eq!(links, ["lo", "uplink"]);
     std::net::TcpListener::bind("127.0.0.1:80")?;
+    Ok(())
+}
+
+fn outside() -> Outcome {
+    let mut server = harness::outside_command("busybox");
+    server.args(["nc", "-l", "-p", "80", "-e", "echo", "hello"]);
+    let _server = harness::Run::new(server).spawn()?;
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let mut stream = loop {
+        match TcpStream::connect((harness::OUTSIDE_ADDRESS, 80)) {
+            Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
+            connected => break connected?,
+        }
+    };
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    assert_eq!(text, "hello\n");
     Ok(())
 }
 

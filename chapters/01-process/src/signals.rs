@@ -50,6 +50,8 @@ impl Signals {
 
 impl Drop for Signals {
     fn drop(&mut self) {
+        // What came after the program's end was meant for the program: it must not end us instead of our report.
+        while let Ok(Some(_)) = self.next() {}
         let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
     }
 }

@@ -27,8 +27,8 @@ impl Running {
         };
         explain!(1, "its end is collected", "waitpid({}) = {exit:?}", self.child().pid());
         self.child.0 = None;
-        for attend in &mut self.attends {
-            attend.finish()?;
+        for mut attend in self.attends.drain(..) {
+            attend.finish()?; // and dropped: the terminal is as it was before anything more is said
         }
         self.foreground.take_back();
         let leftovers = self.stages.undo();

@@ -42,13 +42,13 @@ enum Command {
 #[derive(Args)]
 struct Run {
     #[command(flatten)]
+    root: RootArgs,
+    #[command(flatten)]
     process: ProcessArgs,
     #[command(flatten)]
     terminal: TerminalArgs,
     #[command(flatten)]
     namespaces: NamespaceArgs,
-    #[command(flatten)]
-    root: RootArgs,
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -57,9 +57,9 @@ struct Run {
 #[derive(Args)]
 struct Out {
     #[command(flatten)]
-    namespaces: NamespaceArgs,
-    #[command(flatten)]
     root: RootArgs,
+    #[command(flatten)]
+    namespaces: NamespaceArgs,
     /// What to run outside; shows where it stands if none
     #[arg(trailing_var_arg = true, value_name = "CMD")]
     command: Vec<OsString>,

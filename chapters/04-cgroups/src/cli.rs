@@ -1,27 +1,46 @@
 //! The subcommands of this chapter, for this step's program and every later one.
 
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use namespaces::{id, running};
-use process::{OrCall, Result};
+use namespaces::{Join, TerminalArgs, id, running};
+use process::cli::{self, clean_env};
+use process::{Container, OrCall, ProcessArgs, Result, Stage};
 
-use crate::Group;
 use crate::table::{self, Watched};
+use crate::{Group, JoinGroup};
 
 /// What can be done to running containers by their groups.
 #[derive(Debug, Clone, Subcommand)]
 pub enum GroupCommand {
+    /// Run another program in a running container, under the same limits
+    Exec(ExecArgs),
+    /// List running containers
+    Ps,
     /// Show what running containers use, anew each second
     Stats(StatsArgs),
     /// Hold all processes of containers still
     Pause(NamesArgs),
     /// Let paused containers go on
     Unpause(NamesArgs),
-    /// List running containers
-    Ls,
+}
+
+/// The arguments of `exec`.
+#[derive(Debug, Clone, Args)]
+pub struct ExecArgs {
+    #[command(flatten)]
+    process: ProcessArgs,
+    #[command(flatten)]
+    terminal: TerminalArgs,
+    /// The name or id of a container
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    command: Vec<OsString>,
 }
 
 /// The arguments of `stats`.
@@ -50,12 +69,27 @@ impl GroupCommand {
     /// A name that no running container has, or a group that cannot do it.
     pub fn run(self) -> Result<ExitCode> {
         match self {
+            Self::Exec(args) => return args.run(),
             Self::Stats(args) => args.run()?,
             Self::Pause(args) => args.each(Group::pause)?,
             Self::Unpause(args) => args.each(Group::unpause)?,
-            Self::Ls => list()?,
+            Self::Ps => list()?,
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl ExecArgs {
+    fn run(self) -> Result<ExitCode> {
+        let container = running::find(&self.name)?;
+        let program = self.process.program(&self.command, clean_env())?;
+        let stages: Vec<Box<dyn Stage>> = vec![
+            Box::new(JoinGroup::new(&container)?),
+            Box::new(Join::new(container.pid())?),
+            Box::new(self.process.identity()),
+            Box::new(self.terminal.console()),
+        ];
+        Ok(cli::finish(Container::new(program, stages).run()?))
     }
 }
 

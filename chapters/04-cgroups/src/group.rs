@@ -63,13 +63,15 @@ impl Group {
         // The program may have made groups of its own below; the container's is the one that is called like it.
         let named = |path: &&Path| path.file_name().is_some_and(|name| name == container.id.as_str());
         let path = Path::new(&inside).ancestors().find(named).and_then(|path| hierarchy.path_of(path.to_str()?));
-        match (path, Place::find()) {
-            (Some(path), _) => Self::open(path),
-            (None, Err(reason)) => Err(none(reason)),
-            (None, Ok(_)) => Err(none(
-                Error::unsupported("it was started without one")
-                    .help("start it with a step from step04 on; `doctor` tells what groups need here"),
-            )),
+        match path {
+            Some(path) => Self::open(path),
+            None => Err(none(Place::find().map_or_else(
+                |reason| reason,
+                |_| {
+                    Error::unsupported("it was started without one")
+                        .help("start it with a step from step04 on; `doctor` tells what groups need here")
+                },
+            ))),
         }
     }
 

@@ -3,13 +3,13 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use cgroups::Limits;
 use cgroups::cli::GroupCommand;
-use cgroups::{JoinGroup, Limits};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use namespaces::{BindRoot, Join, NamespaceArgs, TerminalArgs, running};
+use namespaces::{BindRoot, NamespaceArgs, TerminalArgs};
 use process::cli::{self, Common, clean_env};
-use process::{Container, ProcessArgs, Result, Stage};
+use process::{Container, ProcessArgs, Result};
 use rootfs::RootArgs;
 
 /// Chapter 4: control groups. Limits, usage, pressure and the freezer
@@ -26,8 +26,6 @@ struct Cli {
 enum Command {
     /// Run a program in namespaces, a root and a control group of its own
     Run(Box<Run>),
-    /// Run another program in a running container, under the same limits
-    Exec(Exec),
     #[command(flatten)]
     Group(GroupCommand),
     /// Say what this machine can do, and the command that mends what it cannot
@@ -39,6 +37,8 @@ enum Command {
 #[derive(Args)]
 struct Run {
     #[command(flatten)]
+    root: RootArgs,
+    #[command(flatten)]
     process: ProcessArgs,
     #[command(flatten)]
     terminal: TerminalArgs,
@@ -46,22 +46,6 @@ struct Run {
     namespaces: NamespaceArgs,
     #[command(flatten)]
     limits: Limits,
-    #[command(flatten)]
-    root: RootArgs,
-    /// The program and its arguments
-    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
-    command: Vec<OsString>,
-}
-
-#[derive(Args)]
-struct Exec {
-    #[command(flatten)]
-    process: ProcessArgs,
-    #[command(flatten)]
-    terminal: TerminalArgs,
-    /// The name or id of a container
-    #[arg(value_name = "NAME")]
-    name: String,
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -70,7 +54,6 @@ struct Exec {
 fn main() -> ExitCode {
     cli::main(|cli: Cli| match cli.command {
         Command::Run(run) => run.run(),
-        Command::Exec(exec) => exec.run(),
         Command::Group(command) => command.run(),
         Command::Doctor => {
             process::doctor::print(&[rootfs::doctor(), namespaces::doctor(), cgroups::doctor()].concat());
@@ -92,20 +75,6 @@ impl Run {
         stages.push(Box::new(plan.pivot_root(root)));
         stages.push(Box::new(self.process.identity()));
         stages.push(Box::new(self.terminal.console()));
-        Ok(cli::finish(Container::new(program, stages).run()?))
-    }
-}
-
-impl Exec {
-    fn run(self) -> Result<ExitCode> {
-        let container = running::find(&self.name)?;
-        let program = self.process.program(&self.command, clean_env())?;
-        let stages: Vec<Box<dyn Stage>> = vec![
-            Box::new(JoinGroup::new(&container)?),
-            Box::new(Join::new(container.pid())?),
-            Box::new(self.process.identity()),
-            Box::new(self.terminal.console()),
-        ];
         Ok(cli::finish(Container::new(program, stages).run()?))
     }
 }

@@ -1,8 +1,10 @@
 //! The stage: a group is made, limited, and is the child's from its first instant.
 
+use std::io::IsTerminal;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 
+use colored::Colorize;
 use namespaces::{Plan, rootless};
 use nix::sched::CloneFlags;
 use process::{Error, Kind, Result, Stage, explain};
@@ -151,24 +153,28 @@ fn is_mild(error: &Error) -> bool {
 
 /// What the program could not see of its own end: the kernel's hand.
 fn tell(group: &Group) {
-    use colored::Colorize;
-    let warning = "warning:".yellow().bold();
     if let Some(killed) = group.value("memory.events", "oom_kill").filter(|&killed| killed > 0) {
         let size = |file| group.read(file).ok()?.trim().parse().ok().map(Bytes);
         let peak = size("memory.peak").map_or(String::new(), |peak| format!(", peak {peak}"));
-        let processes = if killed == 1 { "a process" } else { &format!("{killed} processes") };
+        let processes = if killed == 1 { "a process".to_owned() } else { format!("{killed} processes") };
         match size("memory.max") {
             Some(limit) => {
-                eprintln!("{warning} cgroup: the kernel killed {processes}: out of memory (limit {limit}{peak})");
-                eprintln!("  {} raise --memory", "help:".green().bold());
+                let what = format!("the kernel killed {processes}: out of memory (limit {limit}{peak})");
+                warn(&what, Some("raise --memory"));
             }
-            None => eprintln!("{warning} cgroup: the kernel killed {processes}: the machine is out of memory{peak}"),
+            None => warn(&format!("the kernel killed {processes}: the machine is out of memory{peak}"), None),
         }
     }
     if let Some(refused) = group.value("pids.events", "max").filter(|&refused| refused > 0) {
         let limit = group.read("pids.max").unwrap_or_default();
         let times = if refused == 1 { "once".to_owned() } else { format!("{refused} times") };
-        eprintln!("{warning} cgroup: fork was refused {times} (limit {} processes)", limit.trim());
-        eprintln!("  {} raise --pids-limit", "help:".green().bold());
+        warn(&format!("fork was refused {times} (limit {} processes)", limit.trim()), Some("raise --pids-limit"));
     }
+}
+
+fn warn(what: &str, help: Option<&str>) {
+    // A terminal may still be in the mode that the program needed, where a new line does not begin at the left.
+    let end = if std::io::stderr().is_terminal() { "\r\n" } else { "\n" };
+    let help = help.map_or(String::new(), |help| format!("  {} {help}{end}", "help:".green().bold()));
+    eprint!("{} cgroup: {what}{end}{help}", "warning:".yellow().bold());
 }

@@ -124,7 +124,7 @@ fn help() -> Outcome {
         assert!(help.stdout.contains(option) && completion.stdout.contains(option), "{option}");
     }
     let commands = step04(&sandbox, &["--help"])?.ok()?;
-    for command in ["run", "exec", "stats", "pause", "unpause", "ls", "doctor", "completion"] {
+    for command in ["run", "exec", "stats", "pause", "unpause", "ps", "doctor", "completion"] {
         assert!(commands.stdout.contains(command), "{command}");
     }
     Ok(())
@@ -139,14 +139,14 @@ fn doctor() -> Outcome {
 fn pause() -> Outcome {
     let sandbox = Sandbox::new()?;
     let running = counting(&sandbox, "counter", &[])?;
-    step04(&sandbox, &["ls"])?.ok()?.stdout_has("counter")?.stdout_has("running")?;
+    step04(&sandbox, &["ps"])?.ok()?.stdout_has("counter")?.stdout_has("running")?;
     step04(&sandbox, &["unpause", "counter"])?.code(125)?.stderr_has("not paused")?;
 
     step04(&sandbox, &["pause", "counter"])?.ok()?;
     let held = count(&sandbox)?;
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(count(&sandbox)?, held, "it goes on counting");
-    step04(&sandbox, &["ls"])?.ok()?.stdout_has("paused")?;
+    step04(&sandbox, &["ps"])?.ok()?.stdout_has("paused")?;
     step04(&sandbox, &["pause", "counter"])?.code(125)?.stderr_has("paused already")?;
     step04(&sandbox, &["exec", "counter", "true"])?.code(125)?.stderr_has("unpause")?;
 
@@ -178,7 +178,7 @@ fn kill_nine() -> Outcome {
 
 /// What `ls` says.
 fn group_of(sandbox: &Sandbox, name: &str) -> Outcome<std::path::PathBuf> {
-    let list = step04(sandbox, &["ls"])?.ok()?;
+    let list = step04(sandbox, &["ps"])?.ok()?;
     let line = list.stdout.lines().find(|line| line.contains(name)).ok_or("it is not listed")?;
     Ok(line.split_whitespace().last().unwrap_or_default().into())
 }

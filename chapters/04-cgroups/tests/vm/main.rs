@@ -1,6 +1,9 @@
 //! Chapter 4 on a kernel with cgroup v2 and all controllers: limits hold, and what the kernel did is told.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod disks;
+mod places;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +29,7 @@ const TESTS: [(&str, Test); 13] = [
     ("the container cannot raise its limits", read_only),
     ("kill -9 leaves nothing that the next start does not sweep", kill_nine),
     ("starts at the same moment do not sweep each other", many),
-    ("a group of one's own choice", parent),
+    ("a group of one's own choice", places::parent),
 ];
 
 fn main() {
@@ -37,21 +40,21 @@ fn main() {
         }
     }
     suite
-        .vm("root: a disk is slowed down", disk)
+        .vm("root: a disk is slowed down", disks::disk)
         .needs(&["busybox", "losetup"])
-        .vm("root: a partition's rate goes to its disk", partition)
+        .vm("root: a partition's rate goes to its disk", disks::partition)
         .needs(&["busybox", "losetup"])
-        .vm("ordinary: without a delegated group a limit is refused", not_delegated)
+        .vm("ordinary: without a delegated group a limit is refused", places::not_delegated)
         .needs(&["busybox", "setpriv"])
-        .vm("ordinary: a controller that is not delegated is named", controller_not_delegated)
+        .vm("ordinary: a controller that is not delegated is named", places::controller_not_delegated)
         .needs(&["busybox"])
-        .vm("inside a container: processes make room", inside_a_container)
+        .vm("inside a container: processes make room", places::inside_a_container)
         .needs(&["busybox", "unshare"])
         .run();
 }
 
 /// Where the containers' groups of this sandbox are.
-fn groups(sandbox: &Sandbox) -> PathBuf {
+pub fn groups(sandbox: &Sandbox) -> PathBuf {
     let top = sandbox.user().and_then(harness::User::delegated).unwrap_or(Path::new("/sys/fs/cgroup"));
     top.join("cooper")
 }
@@ -291,172 +294,5 @@ fn many(sandbox: &Sandbox) -> Outcome {
         running.into_iter().try_for_each(|one| one.wait()?.ok().map(drop))?;
     }
     assert!(!groups(sandbox).exists());
-    Ok(())
-}
-
-fn parent(sandbox: &Sandbox) -> Outcome {
-    let script = "own=$(cat /proc/self/cgroup); cat /sys/fs/cgroup${own#0::}/memory.max; echo $own";
-    let top = groups(sandbox).parent().map(Path::to_path_buf).unwrap_or_default();
-    let below = top.strip_prefix("/sys/fs/cgroup")?.display().to_string();
-    let absolute = if below.is_empty() { "/teams/blue".to_owned() } else { format!("/{below}/teams/blue") };
-    for parent in ["teams/blue", &absolute] {
-        let done = run(sandbox, &["-m", "64m", "--share", "cgroup", "--cgroup-parent", parent], script)?.ok()?;
-        done.stdout_has("67108864")?.stdout_has("/teams/blue/")?;
-        assert!(!top.join("teams").exists(), "what was made for it is left");
-    }
-    // A group that was there before stays.
-    fs::create_dir(top.join("teams"))?;
-    if let Some(user) = sandbox.user() {
-        user.give(&top.join("teams"))?;
-        user.give(&top.join("teams/cgroup.subtree_control"))?;
-        user.give(&top.join("teams/cgroup.procs"))?;
-    }
-    let done = run(sandbox, &["-m", "64m", "--cgroup-parent", "teams"], script)?;
-    let stays = top.join("teams").is_dir();
-    fs::remove_dir(top.join("teams"))?;
-    assert!(stays && done.ok()?.stdout.starts_with("67108864"));
-    if sandbox.user().is_some() {
-        run(sandbox, &["--cgroup-parent", "/elsewhere"], "true")?.code(125)?.stderr_has("not ours to divide")?;
-    }
-    Ok(())
-}
-
-/// A loop device over a file, gone on drop.
-struct Disk(String);
-
-impl Disk {
-    fn new(sandbox: &Sandbox) -> Outcome<Self> {
-        let file = sandbox.file("disk", partition_table())?;
-        fs::File::options().write(true).open(&file)?.set_len(32 << 20)?;
-        let done = sandbox.program("losetup").args(["--find", "--show", "--partscan"]).arg(&file).run()?.ok()?;
-        Ok(Self(done.text().to_owned()))
-    }
-
-    /// `7:0`
-    fn number(&self) -> Outcome<String> {
-        let name = Path::new(&self.0).file_name().unwrap_or_default();
-        Ok(fs::read_to_string(Path::new("/sys/class/block").join(name).join("dev"))?.trim().to_owned())
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("losetup").args(["--detach", &self.0]).status();
-    }
-}
-
-/// A master boot record with one partition of 10 MiB, 1 MiB behind the beginning.
-fn partition_table() -> Vec<u8> {
-    let mut sector = vec![0; 512];
-    sector[446 + 4] = 0x83; // Linux
-    sector[446 + 8..446 + 12].copy_from_slice(&2048_u32.to_le_bytes());
-    sector[446 + 12..446 + 16].copy_from_slice(&20480_u32.to_le_bytes());
-    sector[510..].copy_from_slice(&[0x55, 0xaa]);
-    sector
-}
-
-fn disk() -> Outcome {
-    let sandbox = Sandbox::new()?;
-    let disk = Disk::new(&sandbox)?;
-    let number = disk.number()?;
-    let root = root(&sandbox)?;
-    let (major, minor) = number.split_once(':').ok_or("no number")?;
-    sandbox.program("busybox").args(["mknod"]).arg(root.join("disk")).args(["b", major, minor]).run()?.ok()?;
-
-    let rate = |rate: &str| format!("{}:{rate}", disk.0);
-    let options = [
-        ("--device-read-bps", rate("1m")),
-        ("--device-write-bps", rate("2m")),
-        ("--device-read-iops", rate("100")),
-        ("--device-write-iops", rate("200")),
-    ];
-    let options: Vec<_> = options.iter().flat_map(|(option, value)| [*option, value]).collect();
-    let script =
-        "cat /sys/fs/cgroup/io.max; dd if=/disk of=/dev/null bs=1M count=4 2>/dev/null; grep . /sys/fs/cgroup/io.stat";
-    let begin = Instant::now();
-    let done = run(&sandbox, &options, script)?.ok()?;
-    let done = done.stdout_has(&format!("{number} rbps=1048576 wbps=2097152 riops=100 wiops=200"))?;
-    let read =
-        done.stdout.split("rbytes=").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok()).unwrap_or(0_u64);
-    assert!(read >= 4 << 20, "{}", done.stdout);
-    assert!(begin.elapsed() > Duration::from_millis(2500), "4 MiB at 1 MiB/s took {:?}", begin.elapsed());
-    Ok(())
-}
-
-fn partition() -> Outcome {
-    let sandbox = Sandbox::new()?;
-    let disk = Disk::new(&sandbox)?;
-    let partition = format!("{}p1", disk.0);
-    if !Path::new(&partition).exists() {
-        return Err(format!("{partition} has not come up").into());
-    }
-    let script = "cat /sys/fs/cgroup/io.max";
-    let done = run(&sandbox, &["--device-read-bps", &format!("{partition}:1m")], script)?.ok()?;
-    done.stdout_has(&format!("{} rbps=1048576", disk.number()?))?;
-    Ok(())
-}
-
-/// The suite's own group belongs to root: from there an ordinary user has nothing.
-fn not_delegated() -> Outcome {
-    let sandbox = Sandbox::ordinary()?;
-    let user = sandbox.user().ok_or("no user")?;
-    let root = root(&sandbox)?;
-    let step04 = harness::step(4)?;
-    let run = |options: &[&str], script: &str| -> Outcome<harness::Done> {
-        let mut command = std::process::Command::new("setpriv");
-        let id = user.uid().to_string();
-        command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--"]).arg(&step04);
-        command.env("HOME", user.home()).env("XDG_RUNTIME_DIR", user.runtime_dir()).current_dir(user.home());
-        command.args(["run", "--root"]).arg(&root).args(options).args(["sh", "-c", script]);
-        harness::Run::new(command).run()
-    };
-    let done = run(&["-m", "64m"], "echo never")?.code(125)?;
-    let done = done.stderr_has("--memory cannot be set: no group is delegated to this user")?;
-    done.stderr_has("cgroup.procs")?.stderr_has("systemd-run --user --scope -p Delegate=yes")?;
-    run(&[], "echo here")?.ok()?.stdout_has("here")?;
-    Ok(())
-}
-
-fn controller_not_delegated() -> Outcome {
-    let sandbox = Sandbox::ordinary()?;
-    let delegated = groups(&sandbox).parent().map(Path::to_path_buf).unwrap_or_default();
-    // As systemd does by default; the group hands nothing down yet.
-    fs::write(delegated.join("cgroup.subtree_control"), "-io -cpuset -cpu -memory -pids")?;
-    fs::write("/sys/fs/cgroup/cgroup.subtree_control", "-cpuset")?;
-    let done = run(&sandbox, &["--cpuset-cpus", "0"], "echo never");
-    let memory = run(&sandbox, &["-m", "64m"], "cat /sys/fs/cgroup/memory.max");
-    fs::write("/sys/fs/cgroup/cgroup.subtree_control", "+cpuset")?;
-    let done = done?.code(125)?.stderr_has("cpuset controller, which is not delegated to this user")?;
-    done.stderr_has("cgroup.controllers lists")?.stderr_has("Delegate=cpu cpuset io memory pids")?;
-    memory?.ok()?.stdout_has("67108864")?;
-    Ok(())
-}
-
-/// In a container all processes begin in the top group of what it sees, where no controller can be handed down.
-fn inside_a_container() -> Outcome {
-    let sandbox = Sandbox::new()?;
-    let root = root(&sandbox)?;
-    let group = Path::new("/sys/fs/cgroup/test-box");
-    fs::create_dir(group)?;
-    let step = harness::step(4)?;
-    let run = format!("{} run --root {} -m 64m cat /sys/fs/cgroup/memory.max", step.display(), root.display());
-    let inner = format!(
-        "umount -l /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup && {run} && cat /proc/self/cgroup; \
-         mount -o remount,bind,ro /sys/fs/cgroup; {run}; echo rc=$?"
-    );
-    let script = format!("echo 0 > {}/cgroup.procs; exec unshare --cgroup sh -c \"$1\"", group.display());
-    let outer = ["--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", &script, "sh", &inner];
-    let done = sandbox.program("unshare").args(outer).run();
-    for leftover in ["cooper-engine", ""] {
-        // The last process is gone, but perhaps not yet reaped.
-        for _ in 0..50 {
-            if fs::remove_dir(group.join(leftover)).is_ok() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-    let done = done?.ok()?.stdout_has("67108864\n0::/cooper-engine\n")?.stdout_has("rc=125")?;
-    done.stderr_has("cgroup v2 is mounted read-only")?;
     Ok(())
 }
