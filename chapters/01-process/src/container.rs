@@ -151,8 +151,8 @@ fn refused(flags: CloneFlags, errno: Errno) -> Error {
     }
 }
 
-/// `NEWPID|NEWNS`, or `0`.
-fn names(flags: CloneFlags) -> String {
+/// Namespaces as people write them: `NEWPID|NEWNS`, or `0` for none.
+pub fn names(flags: CloneFlags) -> String {
     let names: Vec<_> = flags.iter_names().map(|(name, _)| name.trim_start_matches("CLONE_")).collect();
     if names.is_empty() { "0".to_owned() } else { names.join("|") }
 }

@@ -24,7 +24,7 @@ mod terminal;
 mod wait;
 
 pub use cli::ProcessArgs;
-pub use container::{Container, Created, Exited, Running};
+pub use container::{Container, Created, Exited, Running, names as namespace_names};
 pub use error::{Error, Kind, OrCall, Result};
 pub use exec::Program;
 pub use exit::Exit;

@@ -69,7 +69,7 @@ impl Stage for Join {
     fn create_container(&mut self) -> Result<()> {
         let flags = self.flags - (CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWPID);
         setns(self.pidfd.as_fd(), flags).or_call("setns", format!("the namespaces of {}", self.pid))?;
-        explain!(3, "in all of its namespaces at once", "setns({}, {:?})", self.pid, flags);
+        explain!(3, "in all of its namespaces at once", "setns({}, {})", self.pid, process::namespace_names(flags));
         fchdir(&self.root).or_call("fchdir", "the container's root")?;
         chroot(".").or_call("chroot", "the container's root")?;
         if self.flags.contains(CloneFlags::CLONE_NEWUSER) {
