@@ -66,6 +66,8 @@ impl LayerCommand {
     /// # Errors
     /// A name that no container or volume has; as reading and writing their files.
     pub fn run(self) -> Result<ExitCode> {
+        // `diff … | head` ends quietly, as with other tools.
+        process::sys::default_action(Signal::SIGPIPE).or_call("signal", "SIGPIPE")?;
         rootless::enter()?;
         match self {
             Self::Diff(args) => args.run()?,

@@ -114,8 +114,8 @@ impl Stage for Mounts {
         // All sources first: a mount made here must not change what a later source's path means.
         let mounts = (0..self.specs.len()).map(|at| self.source(at, &root)).collect::<Result<Vec<_>>>()?;
         for (spec, mount) in self.specs.iter().zip(mounts) {
-            let target = place(&root, &spec.target, &mount).map_err(|error| error.at(spec.target.display()))?;
-            mount.attach(target, &spec.target.display().to_string()).map_err(|error| mismatch(error, &spec.target))?;
+            let target = place(&root, &spec.target, &mount)?;
+            mount.attach(target, &spec.target.display().to_string())?;
         }
         Ok(())
     }
@@ -160,26 +160,29 @@ fn memory(tmpfs: &Tmpfs, root: &RootDir, target: &Path) -> Result<Mount> {
 
 /// The place to mount on, made if the root has none: a directory for a directory, a file for anything else.
 fn place(root: &RootDir, target: &Path, mount: &Mount) -> Result<OwnedFd> {
-    let is_directory = fd_path(mount).metadata().or_call("stat", "the source")?.is_dir();
-    let found = if is_directory { root.make_dir(target) } else { root.make_file(target) };
-    let fd = found.map_err(|error| mismatch(error, target))?;
+    let is_directory = |fd: &dyn AsFd| fd_path(fd).metadata().is_ok_and(|about| about.is_dir());
+    let wanted = is_directory(mount);
+    let found = if wanted { root.make_dir(target) } else { root.make_file(target) };
+    let fd = found.map_err(|error| match error.errno() {
+        Some(Errno::ENOTDIR) => mismatch(target),
+        Some(Errno::EROFS) => error.help("the place does not exist, and what it lies in is mounted read-only"),
+        _ => error,
+    })?;
+    if is_directory(&fd) != wanted {
+        return Err(mismatch(target));
+    }
     let place = fstatfs(fd.as_fd()).or_call("fstatfs", target.display())?;
     if place.filesystem_type() == PROC_SUPER_MAGIC {
-        return Err(Error::invalid("nothing can be mounted in /proc")
-            .help("what it says of the kernel must be the kernel's own words"));
+        return Err(Error::invalid(format!("nothing can be mounted on {}", target.display()))
+            .help("what /proc says must be the kernel's own words"));
     }
     Ok(fd)
 }
 
-fn mismatch(error: Error, target: &Path) -> Error {
-    match error.errno() {
-        Some(Errno::ENOTDIR) => error.help(format!(
-            "a directory is mounted on a directory, a file on a file: {} is the other kind",
-            target.display()
-        )),
-        Some(Errno::EROFS) => error.help("the place does not exist, and what it lies in is mounted read-only"),
-        _ => error,
-    }
+/// Told here, since the kernel only says `EINVAL`.
+fn mismatch(target: &Path) -> Error {
+    Error::invalid(format!("the root's {} is of the other kind than what shall be mounted on it", target.display()))
+        .help("a directory is mounted on a directory, a file on a file")
 }
 
 fn old_kernel(error: Error) -> Error {
