@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`user`](Suite::user) | nothing but a kernel with user namespaces | everywhere |
 //! | [`root`](Suite::root) | root | where the tests run as root |
-//! | [`vm`](Suite::vm) | root and cgroup v2 with all controllers | on a machine that has them; else in a virtual machine, booted once for all by `tests/tests/vm.rs` |
+//! | [`vm`](Suite::vm) | root and cgroup v2 with all controllers | on a machine that has them; else in a virtual machine, booted once for all by `tests/tests/vm` |
 //!
 //! What cannot run here is reported as `ignored` with its reason. `COOPER_REQUIRE=root,vm` makes that a failure.
 //!

@@ -95,7 +95,7 @@ impl Suite {
     }
 }
 
-/// The option by which `tests/tests/vm.rs` asks a test program for its tests of the vm lane.
+/// The option by which `tests/tests/vm` asks a test program for its tests of the vm lane.
 pub const VM_LIST: &str = "--vm-list";
 
 impl Test {

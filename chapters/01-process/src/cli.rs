@@ -119,6 +119,14 @@ pub fn finish(exited: Exited) -> ExitCode {
     exited.exit.into()
 }
 
+/// For commands that only print: `… | head` ends them quietly, as it does other tools (SIGPIPE, signal(7)).
+///
+/// # Errors
+/// None that the kernel documents.
+pub fn end_with_reader() -> Result<()> {
+    crate::sys::default_action(nix::sys::signal::Signal::SIGPIPE).or_call("sigaction", "SIGPIPE")
+}
+
 /// Prints the completion script of program `C` for `shell`.
 pub fn completion<C: CommandFactory>(shell: Shell) -> Result<ExitCode> {
     let mut command = C::command();

@@ -85,6 +85,7 @@ fn main() -> ExitCode {
         Command::Exec(exec) => exec.run(),
         Command::Escape(out) => out.run(),
         Command::Inspect { target } => {
+            cli::end_with_reader()?;
             let pid = process_of(&target)?;
             inspect::print(pid, &inspect::inspect(pid)?);
             Ok(ExitCode::SUCCESS)

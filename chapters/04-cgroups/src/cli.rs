@@ -68,8 +68,12 @@ impl GroupCommand {
     /// # Errors
     /// A name that no running container has, or a group that cannot do it.
     pub fn run(self) -> Result<ExitCode> {
+        if let Self::Exec(args) = self {
+            return args.run();
+        }
+        cli::end_with_reader()?;
         match self {
-            Self::Exec(args) => return args.run(),
+            Self::Exec(_) => {}
             Self::Stats(args) => args.run()?,
             Self::Pause(args) => args.each(Group::pause)?,
             Self::Unpause(args) => args.each(Group::unpause)?,

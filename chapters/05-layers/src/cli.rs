@@ -66,8 +66,7 @@ impl LayerCommand {
     /// # Errors
     /// A name that no container or volume has; as reading and writing their files.
     pub fn run(self) -> Result<ExitCode> {
-        // `diff … | head` ends quietly, as with other tools.
-        process::sys::default_action(Signal::SIGPIPE).or_call("signal", "SIGPIPE")?;
+        process::cli::end_with_reader()?;
         rootless::enter()?;
         match self {
             Self::Diff(args) => args.run()?,

@@ -77,6 +77,7 @@ fn main() -> ExitCode {
 impl Run {
     fn run(self) -> Result<ExitCode> {
         self.limits.check()?;
+        cgroups::delegate(); // while the user's own bus still knows us
         rootless::enter()?;
         let plan = self.namespaces.plan()?;
         let program = self.process.program(&self.command, clean_env())?;

@@ -16,8 +16,8 @@ pub struct NetworkArgs {
     /// bridge, none, host or container:NAME|ID [default: bridge]
     #[arg(long, alias = "net", value_name = "NETWORK")]
     pub network: Option<Mode>,
-    /// Publish a port or a range; without HOST a free port is taken
-    #[arg(short, long, value_name = "[IP:][HOST]:CTR[/udp]")]
+    /// Publish ports, [IP:][HOST]:CONTAINER[/udp]; without HOST a free one is taken; ranges as 80-90
+    #[arg(short, long, value_name = "PORTS")]
     pub publish: Vec<Publish>,
     /// Ask this name server instead of the host's
     #[arg(long, value_name = "IP")]

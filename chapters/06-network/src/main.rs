@@ -3,16 +3,16 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use cgroups::cli::{GroupCommand, NamesArgs, StatsArgs};
-use cgroups::{JoinGroup, Limits};
+use cgroups::Limits;
+use cgroups::cli::GroupCommand;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use layers::cli::LayerCommand;
 use layers::{Config, LayerArgs, MountArgs, Mounts, Storage};
-use namespaces::{Join, NamespaceArgs, TerminalArgs, rootless, running};
+use namespaces::{NamespaceArgs, TerminalArgs, rootless};
 use network::{Net, NetworkArgs, NetworkCommand};
 use process::cli::{self, Common, clean_env};
-use process::{Container, ProcessArgs, Result, Stage};
+use process::{Container, ProcessArgs, Result};
 
 /// Chapter 6: a network. netlink, veth, bridge, NAT, published ports, and pasta without root
 #[derive(Parser)]
@@ -28,19 +28,13 @@ struct Cli {
 enum Command {
     /// Run a program in a container with a network of its own
     Run(Box<Run>),
-    /// Run another program in a running container
-    Exec(Exec),
     /// Look at networks, and who is in them
     #[command(subcommand)]
     Network(NetworkCommand),
     #[command(flatten)]
     Layer(LayerCommand),
-    /// Show what running containers use, anew each second
-    Stats(StatsArgs),
-    /// Hold all processes of containers still
-    Pause(NamesArgs),
-    /// Let paused containers go on
-    Unpause(NamesArgs),
+    #[command(flatten)]
+    Group(GroupCommand),
     /// Say what this machine can do, and the command that mends what it cannot
     Doctor,
     /// Print a completion script: source <(step06 completion bash)
@@ -71,29 +65,12 @@ struct Run {
     command: Vec<OsString>,
 }
 
-#[derive(Args)]
-struct Exec {
-    #[command(flatten)]
-    process: ProcessArgs,
-    #[command(flatten)]
-    terminal: TerminalArgs,
-    /// The name or id of a container
-    #[arg(value_name = "NAME")]
-    name: String,
-    /// The program and its arguments
-    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
-    command: Vec<OsString>,
-}
-
 fn main() -> ExitCode {
     cli::main(|cli: Cli| match cli.command {
         Command::Run(run) => run.run(),
-        Command::Exec(exec) => exec.run(),
         Command::Network(command) => command.run(),
         Command::Layer(command) => command.run(),
-        Command::Stats(args) => GroupCommand::Stats(args).run(),
-        Command::Pause(args) => GroupCommand::Pause(args).run(),
-        Command::Unpause(args) => GroupCommand::Unpause(args).run(),
+        Command::Group(command) => command.run(),
         Command::Doctor => {
             let checks = [namespaces::doctor(), cgroups::doctor(), layers::doctor(), network::doctor()];
             process::doctor::print(&checks.concat());
@@ -105,6 +82,8 @@ fn main() -> ExitCode {
 
 impl Run {
     fn run(self) -> Result<ExitCode> {
+        self.limits.check()?;
+        cgroups::delegate(); // while the user's own bus still knows us
         rootless::enter()?;
         let mut plan = self.namespaces.plan()?;
         let program = self.process.program(&self.command, clean_env())?;
@@ -126,20 +105,6 @@ impl Run {
         stages.push(Box::new(plan.pivot_root(root)));
         stages.push(Box::new(self.process.identity()));
         stages.push(Box::new(self.terminal.console()));
-        Ok(cli::finish(Container::new(program, stages).run()?))
-    }
-}
-
-impl Exec {
-    fn run(self) -> Result<ExitCode> {
-        let container = running::find(&self.name)?;
-        let program = self.process.program(&self.command, clean_env())?;
-        let stages: Vec<Box<dyn Stage>> = vec![
-            Box::new(JoinGroup::new(&container)?),
-            Box::new(Join::new(container.pid())?),
-            Box::new(self.process.identity()),
-            Box::new(self.terminal.console()),
-        ];
         Ok(cli::finish(Container::new(program, stages).run()?))
     }
 }

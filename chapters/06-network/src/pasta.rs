@@ -3,6 +3,9 @@
 //! An ordinary user cannot put a cable into the host's network. pasta makes a tap link inside the
 //! container's network namespace, and outside it is an ordinary program with ordinary sockets: for each
 //! connection of the container it opens one, and for each published port it listens.
+//!
+//! Known of the version in Debian 12 (2023-03-09): a UDP port that is published under another number does
+//! not answer calls from 127.0.0.1, though it does all others.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -11,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child as Process, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ipnet::{IpNet, Ipv4Net};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::SigSet;
@@ -21,7 +25,7 @@ use crate::netlink::Netlink;
 use crate::resolv::Reach;
 use crate::state::{Lease, State};
 use crate::wire::{Facts, Wire, loopback_up};
-use crate::{Names, Network, NetworkArgs, Port, Protocol, Reserved, Wanted, pool, sys};
+use crate::{Mac, Names, Network, NetworkArgs, Port, Protocol, Reserved, Wanted, pool, sys};
 
 /// Where pasta answers for the host's own name server, if that listens on the loopback link only.
 const FORWARDER: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
@@ -33,9 +37,11 @@ const TUN: &str = "/dev/net/tun";
 pub struct Pasta {
     wanted: Vec<Wanted>,
     ip: Option<Ipv4Addr>,
-    mac: Option<crate::Mac>,
+    mac: Option<Mac>,
     host_gateway: bool,
     network: Option<Network>,
+    /// This host has no default route.
+    offline: bool,
     process: Option<Process>,
 }
 
@@ -44,7 +50,7 @@ impl Pasta {
     pub fn new(args: &NetworkArgs) -> Self {
         let host_gateway = args.add_host.iter().any(|host| host.address.is_none());
         let (wanted, ip, mac) = (args.ports(), args.ip, args.mac_address);
-        Self { wanted, ip, mac, host_gateway, network: None, process: None }
+        Self { wanted, ip, mac, host_gateway, network: None, offline: false, process: None }
     }
 
     /// The arguments: nothing is forwarded that was not asked for, in neither direction.
@@ -57,6 +63,12 @@ impl Pasta {
         all.extend(text(&["--dns-forward", &FORWARDER.to_string(), "--tcp-ns", "none", "--udp-ns", "none"]));
         if let Some(mac) = lease.mac {
             all.extend(text(&["--ns-mac-addr", &mac.to_string()]));
+        }
+        // Older versions take the outward link's, and refuse to start where that has none, such as a VPN's.
+        all.extend(text(&["--mac-addr", &Mac::of(network.gateway).to_string()]));
+        if self.offline {
+            // They also want a link that leads outward; without one there is still the host itself.
+            all.extend(text(&["--interface", "lo"]));
         }
         if !self.host_gateway {
             // Otherwise whatever listens on the host's 127.0.0.1 could be called by the gateway's address.
@@ -82,6 +94,7 @@ impl Wire for Pasta {
         tun_usable()?;
         let mut netlink = Netlink::open()?;
         let taken: Vec<_> = netlink.routes()?.into_iter().map(|route| route.destination).collect();
+        self.offline = !taken.contains(&IpNet::V4(Ipv4Net::default()));
         let names = Names { bridge: String::new(), table: String::new() };
         // Everybody has this network for himself, so the addresses need not differ.
         let network = Network::default_on(pool::choose_subnet(&taken)?, &names);
