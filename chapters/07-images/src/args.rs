@@ -1,5 +1,7 @@
 //! The options of this chapter: which image, for which platform, from where.
 
+use std::ffi::OsString;
+
 use clap::{Args, ValueEnum};
 use process::{Error, Result};
 
@@ -53,7 +55,10 @@ impl ImageArgs {
                 Err(Error::not_found(format!("the image {name} is not here, and --pull never forbids to fetch it"))
                     .help("leave --pull out, or `pull` it first"))
             }
-            (Policy::Missing, Some(image)) if !is_outdated(&image) => Ok(image),
+            (Policy::Missing, Some(image)) if !is_outdated(&image) => {
+                self.warn(&image, name);
+                Ok(image)
+            }
             (_, usable) => {
                 let reference: Reference = match (name.parse(), usable) {
                     (Ok(reference), _) => reference,
@@ -66,6 +71,24 @@ impl ImageArgs {
                 }
                 Ok(pull::pull(store, &reference, self.platform.as_ref(), progress.as_ref())?.image)
             }
+        }
+    }
+
+    /// As [`obtain`](Self::obtain), with the name as the first of `words`; gives the others back.
+    ///
+    /// # Errors
+    /// As [`obtain`](Self::obtain).
+    pub fn obtain_first<'a>(&self, store: &Store, words: &'a [OsString]) -> Result<(Image, &'a [OsString])> {
+        let (name, command) = words.split_first().ok_or_else(|| Error::invalid("no image was named"))?;
+        let text = name.to_str().ok_or_else(|| Error::invalid(format!("{} is no image reference", name.display())))?;
+        Ok((self.obtain(store, text)?, command))
+    }
+
+    /// An image for another machine may still run, through binfmt_misc; if it does not, this is why.
+    fn warn(&self, image: &Image, name: &str) {
+        let (is, here) = (image.platform(), Platform::here());
+        if self.platform.is_none() && here.suits(&is).is_none() {
+            eprintln!("warning: {name} is for {is}, this machine is {here}");
         }
     }
 

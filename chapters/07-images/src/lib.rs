@@ -10,6 +10,7 @@
 //! | [`store`] | an OCI image layout, with the layers unpacked beside it |
 //! | [`host`] | an image of this machine's own programs, for where there is no registry |
 //! | [`config`] | an image's configuration and a person's options become a program |
+//! | [`program`] | all commands of the step, and the recipe of its `run` |
 
 mod args;
 pub mod cli;
@@ -22,6 +23,7 @@ pub mod media;
 mod overlay;
 mod pack;
 mod platform;
+pub mod program;
 pub mod pull;
 mod reference;
 pub mod registry;

@@ -16,9 +16,9 @@ const MOST_LAYERS: usize = 500;
 #[derive(Debug, Clone)]
 pub enum Parsed {
     /// One manifest per platform.
-    Index(ImageIndex),
+    Index(Box<ImageIndex>),
     /// One image.
-    Manifest(ImageManifest),
+    Manifest(Box<ImageManifest>),
 }
 
 /// Reads what a registry or the store has under an image's name.
@@ -28,11 +28,13 @@ pub enum Parsed {
 pub fn parse(what: &str, bytes: &[u8], header: Option<&str>) -> Result<Parsed> {
     let json: serde_json::Value = serde_json::from_slice(bytes).map_err(|error| corrupt(what, &error))?;
     Ok(match media::document(&json, header).map_err(|error| error.at(what))? {
-        Document::Index => Parsed::Index(serde_json::from_value(json).map_err(|error| corrupt(what, &error))?),
+        Document::Index => {
+            Parsed::Index(Box::new(serde_json::from_value(json).map_err(|error| corrupt(what, &error))?))
+        }
         Document::Manifest => {
             let manifest: ImageManifest = serde_json::from_value(json).map_err(|error| corrupt(what, &error))?;
             check(&manifest).map_err(|error| error.at(what))?;
-            Parsed::Manifest(manifest)
+            Parsed::Manifest(Box::new(manifest))
         }
     })
 }

@@ -17,7 +17,7 @@ fn index() -> ImageIndex {
         entry(A, r#"{"os":"unknown","architecture":"unknown"}"#, ""),
     );
     match parse("x", text.as_bytes(), None).unwrap() {
-        Parsed::Index(index) => index,
+        Parsed::Index(index) => *index,
         Parsed::Manifest(_) => panic!("an index"),
     }
 }

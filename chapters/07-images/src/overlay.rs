@@ -11,12 +11,8 @@ pub fn opaque() -> &'static CStr {
     if in_user_namespace() { c"user.overlay.opaque" } else { c"trusted.overlay.opaque" }
 }
 
-/// Is this another user namespace than the machine's first one (user_namespaces(7))?
+/// Is this process not root of the machine's first user namespace?
 pub fn in_user_namespace() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER.get_or_init(|| {
-        let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-        let everything = ["0", "0", "4294967295"];
-        !map.split_whitespace().eq(everything) || !nix::unistd::geteuid().is_root()
-    })
+    *ANSWER.get_or_init(|| layers::in_user_namespace() || !nix::unistd::geteuid().is_root())
 }

@@ -50,7 +50,22 @@ pub fn pull(
     if reference.is_host() {
         return host::build(store, reference, progress);
     }
-    let _hold = store.hold()?;
+    let hold = store.hold()?;
+    let result = attempt(store, reference, platform, progress);
+    drop(hold);
+    // What a broken connection left is of use to the next try; what belongs to a bad image is not.
+    if result.as_ref().is_err_and(|error| error.kind() == Kind::Corrupt) {
+        store.sweep()?;
+    }
+    result
+}
+
+fn attempt(
+    store: &Store,
+    reference: &Reference,
+    platform: Option<&Platform>,
+    progress: &dyn Progress,
+) -> Result<Pulled> {
     let work = store.work()?;
     let before = store.find_reference(reference)?;
     progress.message(&format!("{}: Pulling from {}", reference.wanted(), reference.path()));
@@ -72,7 +87,7 @@ struct Found {
     index: Option<Fetched>,
     document: Fetched,
     descriptor: Option<Descriptor>,
-    manifest: ImageManifest,
+    manifest: Box<ImageManifest>,
 }
 
 fn find(registry: &Registry, reference: &Reference, platform: Option<&Platform>) -> Result<Found> {
@@ -176,7 +191,9 @@ impl Plan<'_> {
         }
         done.extend(self.fetch(again.iter().map(|&at| &layers[at]).collect(), progress)?);
         done.sort_by_key(|(number, _)| *number);
-        self.keep(&chain, &diff_ids, &done)
+        self.keep(&chain, &diff_ids, &done)?;
+        told(&done, progress);
+        Ok(())
     }
 
     /// Runs the layers' work in threads. All have ended when this returns: a container is made by one thread.
@@ -229,6 +246,20 @@ impl Plan<'_> {
             self.store.keep_layer(&self.work.path().join(number.to_string()), &chain[*number], &info)?;
         }
         Ok(())
+    }
+}
+
+/// Says what a layer has and the directory has not.
+fn told(done: &[(usize, unpack::Unpacked)], progress: &dyn Progress) {
+    let devices: u64 = done.iter().map(|(_, unpacked)| unpacked.devices).sum();
+    if devices > 0 {
+        progress.message(&format!(
+            "note: {devices} device nodes left out: only root makes them, and a container gets its own /dev"
+        ));
+    }
+    let xattrs: u64 = done.iter().map(|(_, unpacked)| unpacked.xattrs).sum();
+    if xattrs > 0 {
+        progress.message(&format!("warning: {xattrs} extended attributes were refused by the kernel and are missing"));
     }
 }
 

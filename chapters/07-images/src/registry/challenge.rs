@@ -97,6 +97,6 @@ mod tests {
         assert_eq!(parse(&["Basic realm=\"x\"", hub]), Some(bearer));
         assert_eq!(parse(&["basic realm=x"]), Some(Challenge::Basic));
         assert_eq!(parse(&["Negotiate", "Bearer"]), None);
-        assert_eq!(parse(&["=\"", "\"", "Bearer realm=\"unfinished"]).is_some(), true);
+        assert!(parse(&["=\"", "\"", "Bearer realm=\"unfinished"]).is_some());
     }
 }

@@ -16,15 +16,11 @@ pub fn unreachable(host: &str, error: &ureq::Error) -> Error {
     let (why, help) = match error {
         ureq::Error::HostNotFound => ("its name is not known".to_owned(), "check the name and the DNS settings"),
         ureq::Error::Timeout(_) => ("it did not answer in time".to_owned(), "check the network and HTTPS_PROXY"),
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => {
-            (error.to_string(), "a private CA's certificate is trusted when SSL_CERT_FILE names it")
-        }
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => (error.to_string(), certificate(&error.to_string())),
         ureq::Error::ConnectProxyFailed(_) | ureq::Error::InvalidProxyUrl => {
             (error.to_string(), "check HTTPS_PROXY and NO_PROXY")
         }
-        ureq::Error::Io(io) if io.to_string().contains("certificate") => {
-            (io.to_string(), "a private CA's certificate is trusted when SSL_CERT_FILE names it")
-        }
+        ureq::Error::Io(io) if io.to_string().contains("certificate") => (io.to_string(), certificate(&io.to_string())),
         ureq::Error::Io(io) if io.raw_os_error().is_none() && io.to_string().contains("lookup") => {
             ("its name is not known".to_owned(), "check the name and the DNS settings")
         }
@@ -34,6 +30,15 @@ pub fn unreachable(host: &str, error: &ureq::Error) -> Error {
     };
     Error::new(Kind::Unavailable, format!("the registry {host} cannot be reached: {why}"))
         .help(format!("{help}; {OFFLINE}"))
+}
+
+fn certificate(why: &str) -> &'static str {
+    // `openssl req -x509` makes a CA unless it is told not to, and a CA must not serve (RFC 5280 section 4.2.1.9).
+    if why.contains("CaUsedAsEndEntity") {
+        "the registry's certificate is its own CA: make one with -addext basicConstraints=CA:FALSE"
+    } else {
+        "a private CA's certificate is trusted when SSL_CERT_FILE names it"
+    }
 }
 
 /// The answer broke off.
@@ -67,7 +72,7 @@ pub fn status(answer: Answer, reference: &Reference) -> Error {
 
 /// What remains, and when more will be allowed.
 fn too_many(answer: &Answer, host: &str) -> Error {
-    let field = |name: &str| answer.header(name).map(|value| Quota::parse(value));
+    let field = |name: &str| answer.header(name).map(Quota::parse);
     let mut what = format!("{host} allows no more pulls for now");
     if let Some(limit) = field("ratelimit-limit") {
         let remaining = field("ratelimit-remaining").map_or(0, |left| left.count);

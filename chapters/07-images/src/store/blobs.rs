@@ -48,7 +48,8 @@ impl Store {
         if bytes.len() as u64 > manifest::LARGEST {
             return Err(Error::new(Kind::Corrupt, format!("{what} is larger than {} bytes", manifest::LARGEST)));
         }
-        digest::verify(what, digest, &bytes)?;
+        let help = "it was altered in the store: pull the image again";
+        digest::verify(what, digest, &bytes).map_err(|error| error.help(help))?;
         Ok(bytes)
     }
 
@@ -59,7 +60,8 @@ impl Store {
     pub fn write_blob(&self, work: &Path, media_type: MediaType, bytes: &[u8]) -> Result<Descriptor> {
         let digest = digest::of(bytes);
         let descriptor = Descriptor::new(media_type, bytes.len() as u64, digest.clone());
-        if !self.has_blob(&descriptor) {
+        // One that was damaged on the disk is replaced: this is how a pull mends the store.
+        if fs::read(self.blob_path(&digest)).ok().as_deref() != Some(bytes) {
             let temporary = work.join(digest::hex(&digest));
             let mut file = File::create(&temporary).or_call("create", temporary.display())?;
             file.write_all(bytes).or_call("write", temporary.display())?;

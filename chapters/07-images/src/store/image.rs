@@ -129,7 +129,7 @@ impl Store {
         let bytes = self.read_blob(&what, manifest.config().digest())?;
         let config = manifest::parse_config(&what, &bytes, &manifest)?;
         let chain = manifest::chain_ids(&manifest::diff_ids(&config)?);
-        Ok(Image { names: Vec::new(), descriptor: entry.clone(), manifest, config, chain })
+        Ok(Image { names: Vec::new(), descriptor: entry.clone(), manifest: *manifest, config, chain })
     }
 }
 

@@ -85,15 +85,19 @@ impl Store {
         let Some(_alone) = Lock::try_exclusive(&self.data.join("images.hold"))? else { return Ok(Vec::new()) };
         let _lock = self.lock()?;
         let (mut blobs, mut layers) = (HashSet::new(), HashSet::new());
-        for entry in self.entries()? {
-            self.needs(&entry, &mut blobs, &mut layers);
+        // What cannot be read might need anything: then nothing is removed.
+        let entries = self.entries()?;
+        if !entries.iter().all(|entry| self.needs(entry, &mut blobs, &mut layers)) {
+            return Ok(Vec::new());
         }
         for (_, manifest) in containers()? {
             if let Ok(digest) = digest::parse(&manifest)
                 && let Ok(meta) = fs::metadata(self.blob_path(&digest))
             {
                 let kind = oci_spec::image::MediaType::ImageManifest;
-                self.needs(&Descriptor::new(kind, meta.len(), digest), &mut blobs, &mut layers);
+                if !self.needs(&Descriptor::new(kind, meta.len(), digest), &mut blobs, &mut layers) {
+                    return Ok(Vec::new());
+                }
             }
         }
         remove_others(&self.blob_directory(), &blobs, |path| fs::remove_file(path))?;
@@ -108,17 +112,16 @@ impl Store {
         fs::remove_dir_all(&grave)
     }
 
-    /// Everything that one image needs. If it cannot be read, at least its manifest stays.
-    fn needs(&self, entry: &Descriptor, blobs: &mut HashSet<String>, layers: &mut HashSet<String>) {
+    /// Notes everything that one image needs; false if it cannot be read.
+    fn needs(&self, entry: &Descriptor, blobs: &mut HashSet<String>, layers: &mut HashSet<String>) -> bool {
         blobs.insert(digest::hex(entry.digest()).to_owned());
-        blobs.extend(
-            index::annotation(entry, index::FROM_INDEX).and_then(|id| id.strip_prefix("sha256:")).map(str::to_owned),
-        );
-        if let Ok(image) = self.load(entry) {
-            let all = image.manifest.layers().iter().chain([image.manifest.config()]);
-            blobs.extend(all.map(|blob| digest::hex(blob.digest()).to_owned()));
-            layers.extend(image.chain.iter().map(|id: &Digest| digest::hex(id).to_owned()));
-        }
+        let index = index::annotation(entry, index::FROM_INDEX);
+        blobs.extend(index.and_then(|id| id.strip_prefix("sha256:")).map(str::to_owned));
+        let Ok(image) = self.load(entry) else { return false };
+        let all = image.manifest.layers().iter().chain([image.manifest.config()]);
+        blobs.extend(all.map(|blob| digest::hex(blob.digest()).to_owned()));
+        layers.extend(image.chain.iter().map(|id: &Digest| digest::hex(id).to_owned()));
+        true
     }
 }
 

@@ -132,7 +132,7 @@ impl Apply {
         let what = Tree::show(name);
         let fd = openat(&*parent, name.file_name(), flags, Mode::S_IRUSR | Mode::S_IWUSR).or_call("openat", &what)?;
         let mut file = File::from(fd);
-        self.done.size += entry.size;
+        self.done.size = self.done.size.saturating_add(entry.size);
         match &entry.sparse {
             Some(segments) => sparse::write(data, &mut file, segments, entry.size, &what),
             None => sparse::copy(data, &mut file, entry.size, &what),

@@ -71,7 +71,7 @@ pub fn read_map(mut data: impl Read) -> Result<Vec<u64>> {
 pub fn segments(numbers: &[u64], size: u64, stored: u64) -> Result<Vec<Segment>> {
     let bad = || corrupt("the map of a sparse file does not fit the file");
     let (mut end, mut sum, mut segments) = (0_u64, 0_u64, Vec::new());
-    if numbers.len() % 2 != 0 {
+    if !numbers.len().is_multiple_of(2) {
         return Err(bad());
     }
     for pair in numbers.chunks_exact(2) {

@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmodat, fstatat, mkdirat, mknodat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
-use process::{Error, OrCall, Result};
+use process::{Error, OrCall, Result, explain};
 use rootfs::{RootDir, fd_path};
 
 use super::name::Name;
@@ -112,12 +112,17 @@ impl Tree {
 
     /// Marks a directory so that nothing of the layers below shows through.
     pub fn make_opaque(&self, parent: BorrowedFd<'_>, name: &Name) -> Result<()> {
-        let path = if name.is_root() {
-            c_path(fd_path(parent).join("."))?
-        } else {
-            c_path(fd_path(parent).join(name.file_name()))?
-        };
+        // The layer's root has no name; it is what the handle leads to.
+        let file = if name.is_root() { OsStr::new(".") } else { name.file_name() };
+        let path = c_path(fd_path(parent).join(file))?;
         let mark = overlay::opaque();
+        explain!(
+            7,
+            "hides what the layers below have in it",
+            "lsetxattr({}, {})",
+            Self::show(name),
+            mark.to_string_lossy()
+        );
         sys::lsetxattr(&path, mark, b"y")
             .or_call("lsetxattr", format!("{} of {}", mark.to_string_lossy(), Self::show(name)))
             .map_err(|error| error.help("the file system of the engine's data must know extended attributes"))
@@ -129,23 +134,26 @@ impl Tree {
         match fstatat(&*parent, name.file_name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(stat) if is_directory(&stat) => self.make_opaque(parent.as_fd(), name),
             Ok(_) => Ok(()),
-            Err(Errno::ENOENT) => mknodat(&*parent, name.file_name(), SFlag::S_IFCHR, Mode::empty(), 0)
-                .or_call("mknodat", format!("char 0:0 for {}", Self::show(name)))
-                .map_err(|error| error.help("an ordinary user may do this since Linux 5.8")),
+            Err(Errno::ENOENT) => {
+                explain!(7, "a file of a layer below is deleted", "mknodat({}, char 0:0)", Self::show(name));
+                mknodat(&*parent, name.file_name(), SFlag::S_IFCHR, Mode::empty(), 0)
+                    .or_call("mknodat", format!("char 0:0 for {}", Self::show(name)))
+                    .map_err(|error| error.help("an ordinary user may do this since Linux 5.8"))
+            }
             Err(errno) => Err(Error::call("fstatat", Self::show(name), errno)),
         }
     }
 
     /// Makes room for a new file: what stands there goes, with everything in it.
-    pub fn clear(&mut self, parent: BorrowedFd<'_>, name: &Name) -> Result<Option<FileStat>> {
-        let stat = match fstatat(parent, name.file_name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
-            Err(Errno::ENOENT) => return Ok(None),
-            stat => stat.or_call("fstatat", Self::show(name))?,
+    pub fn clear(&mut self, parent: BorrowedFd<'_>, name: &Name) -> Result<()> {
+        match fstatat(parent, name.file_name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Err(Errno::ENOENT) => return Ok(()),
+            found => found.or_call("fstatat", Self::show(name))?,
         };
         self.last = None; // its path may have led through what goes
         remove(parent, name.file_name(), name)?;
         self.implied.retain(|path| !path.starts_with(name.path()));
-        Ok(Some(stat))
+        Ok(())
     }
 }
 
