@@ -50,6 +50,11 @@ impl NetworkArgs {
         self.publish.iter().flat_map(|publish| publish.0.iter().cloned()).collect()
     }
 
+    /// Is there an option that is of no use without a network?
+    pub fn needs_network(&self) -> bool {
+        !self.publish.is_empty() || self.ip.is_some() || self.mac_address.is_some()
+    }
+
     /// Refuses options that contradict the kind of network, instead of ignoring them.
     ///
     /// # Errors

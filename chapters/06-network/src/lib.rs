@@ -20,6 +20,7 @@ mod args;
 pub mod bridge;
 pub mod commands;
 mod doctor;
+mod fallback;
 mod files;
 mod holder;
 mod join;

@@ -8,6 +8,7 @@ use process::{Child, Error, Result, Stage};
 use rootfs::{RootDir, dirs};
 
 use crate::bridge::{self, Bridge};
+use crate::fallback;
 use crate::files::{self, Files, Hosts};
 use crate::join::Join;
 use crate::pasta::Pasta;
@@ -39,6 +40,7 @@ impl Net {
     pub fn new(args: &NetworkArgs, plan: &mut Plan, root: PathBuf) -> Result<Self> {
         let mut args = args.clone();
         share_or_not(&mut args, plan)?;
+        fallback::settle(&mut args);
         args.check()?;
         let run = dirs().run.clone();
         let mut files_of = plan.id.clone();
