@@ -1,6 +1,10 @@
 //! What this machine can and cannot do. Each chapter checks what it needs; `doctor` prints them all.
 
 use colored::Colorize;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::ForkResult;
+
+use crate::{Result, sys};
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +46,15 @@ impl Check {
     /// A check that failed; `mend` is the command that helps.
     pub fn missing(chapter: u8, what: &'static str, found: impl Into<String>, mend: impl Into<String>) -> Self {
         Self { chapter, what, status: Status::Missing, found: found.into(), mend: Some(mend.into()) }
+    }
+}
+
+/// Does `act` in a child of its own, so that what it makes ends with it. Did it succeed?
+pub fn in_child(act: impl FnOnce() -> Result<()>) -> bool {
+    match sys::fork() {
+        Ok(ForkResult::Child) => sys::exit_now(i32::from(act().is_err())),
+        Ok(ForkResult::Parent { child }) => matches!(waitpid(child, None), Ok(WaitStatus::Exited(_, 0))),
+        Err(_) => false,
     }
 }
 

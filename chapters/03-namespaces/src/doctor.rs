@@ -2,10 +2,11 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
+use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, geteuid};
-use process::doctor::Check;
+use nix::unistd::geteuid;
+use process::OrCall;
+use process::doctor::{Check, in_child};
 
 use crate::idmap::{find_program, subordinate};
 
@@ -79,16 +80,11 @@ fn forbidden() -> Option<(String, String)> {
 
 /// In a child: a user and a mount namespace, and a mount in it, which AppArmor's restriction refuses.
 fn try_it() -> bool {
-    match process::sys::fork() {
-        Ok(ForkResult::Child) => {
-            let slave = nix::mount::MsFlags::MS_SLAVE | nix::mount::MsFlags::MS_REC;
-            let made = unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
-                .and_then(|()| nix::mount::mount(None::<&str>, "/", None::<&str>, slave, None::<&str>));
-            process::sys::exit_now(i32::from(made.is_err()))
-        }
-        Ok(ForkResult::Parent { child }) => matches!(waitpid(child, None), Ok(WaitStatus::Exited(_, 0))),
-        Err(_) => false,
-    }
+    in_child(|| {
+        let slave = MsFlags::MS_SLAVE | MsFlags::MS_REC;
+        unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).or_call("unshare", "NEWUSER|NEWNS")?;
+        mount(None::<&str>, "/", None::<&str>, slave, None::<&str>).or_call("mount", "rslave on /")
+    })
 }
 
 fn helpers() -> Check {

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use namespaces::running::make_private;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, getegid, geteuid};
-use process::doctor::Check;
+use nix::unistd::{getegid, geteuid};
+use process::doctor::{Check, in_child};
 use process::{OrCall, Result};
 use rootfs::dirs;
 
@@ -53,14 +52,6 @@ fn overlay(data: &Path) -> Check {
 fn make_scratch(scratch: &Path) -> Result<()> {
     make_private(scratch)?;
     ["lower", "upper", "work", "merged"].map(|name| scratch.join(name)).iter().try_for_each(|path| make_private(path))
-}
-
-fn in_child(act: impl FnOnce() -> Result<()>) -> bool {
-    match process::sys::fork() {
-        Ok(ForkResult::Child) => process::sys::exit_now(i32::from(act().is_err())),
-        Ok(ForkResult::Parent { child }) => matches!(waitpid(child, None), Ok(WaitStatus::Exited(_, 0))),
-        Err(_) => false,
-    }
 }
 
 fn try_it(scratch: &Path) -> Result<()> {

@@ -1,10 +1,16 @@
 //! What this chapter needs from the machine.
 
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 
+use namespaces::find_program;
+use nix::sched::{CloneFlags, unshare};
 use nix::unistd::geteuid;
-use process::doctor::Check;
+use process::OrCall;
+use process::doctor::{Check, in_child};
 
+use crate::netlink::{Netlink, VethPeer};
 use crate::{pasta, sysctl};
 
 const CHAPTER: u8 = 6;
@@ -25,7 +31,7 @@ fn nft() -> Check {
         chain a { type nat hook prerouting priority -100; fib daddr type local tcp dport 1 dnat ip to 192.0.2.1:1; }
         chain b { type nat hook postrouting priority 100; ip saddr 192.0.2.0/24 masquerade; }
     }";
-    if which("nft").is_none() {
+    if find_program("nft").is_none() {
         return Check::missing(CHAPTER, WHAT, "not installed", "apt install nftables");
     }
     if !geteuid().is_root() {
@@ -57,12 +63,17 @@ fn links() -> Check {
     if !geteuid().is_root() {
         return Check::works(CHAPTER, WHAT, "only root's containers use them");
     }
-    let script = "ip link add type veth && ip link add b type bridge";
-    let tried = Command::new("unshare").args(["--net", "sh", "-c", script]).stderr(Stdio::null()).status();
-    match tried {
-        Ok(status) if status.success() => Check::works(CHAPTER, WHAT, "both can be made"),
-        _ => Check::limited(CHAPTER, WHAT, "could not be made in a trial", "modprobe -a bridge veth"),
+    let tried = in_child(|| {
+        unshare(CloneFlags::CLONE_NEWNET).or_call("unshare", "NEWNET")?;
+        let mut netlink = Netlink::open()?;
+        netlink.add_bridge("bridge", [2, 0, 0, 0, 0, 1], 1500)?;
+        let here = File::open("/proc/self/ns/net").or_call("open", "/proc/self/ns/net")?;
+        netlink.add_veth("veth", 1500, &VethPeer { name: "peer", netns: here.as_fd(), mac: [2, 0, 0, 0, 0, 2] })
+    });
+    if tried {
+        return Check::works(CHAPTER, WHAT, "both made for a try");
     }
+    Check::missing(CHAPTER, WHAT, "could not be made in a trial", "modprobe -a bridge veth")
 }
 
 fn forwarding() -> Check {
@@ -102,8 +113,8 @@ fn dropping_table(chains: &str) -> Option<String> {
 
 fn pasta_program() -> Check {
     const WHAT: &str = "pasta";
-    match which("pasta") {
-        Some(path) => Check::works(CHAPTER, WHAT, path),
+    match find_program("pasta") {
+        Some(path) => Check::works(CHAPTER, WHAT, path.display().to_string()),
         None => {
             Check::limited(CHAPTER, WHAT, "not installed; an ordinary user's network needs it", "apt install passt")
         }
@@ -123,14 +134,6 @@ fn tun() -> Check {
             Check::limited(CHAPTER, WHAT, error.what().to_owned(), error.way_out().unwrap_or_default().to_owned())
         }
     }
-}
-
-fn which(program: &str) -> Option<String> {
-    let path = std::env::var_os("PATH")?;
-    // Administrators' programs are not in everybody's PATH.
-    let extra = ["/usr/sbin".into(), "/sbin".into()];
-    let mut found = std::env::split_paths(&path).chain(extra).map(|directory| directory.join(program));
-    found.find(|file| file.is_file()).map(|file| file.display().to_string())
 }
 
 #[cfg(test)]
