@@ -222,20 +222,27 @@ fn describe(header: &Header) -> Result<Entry> {
     let device = if is_device { (major.map_err(bad("device"))?, minor.map_err(bad("device"))?) } else { (0, 0) };
     let has_data = matches!(kind, EntryType::Regular | EntryType::GNUSparse);
     let size = header.entry_size().map_err(bad("size"))?;
+    let fields = header.as_old();
     Ok(Entry {
         path: header.path_bytes().into_owned(),
         link: header.link_name_bytes().map(|link| link.into_owned()).unwrap_or_default(),
         kind,
-        mode: header.mode().map_err(bad("mode"))? & 0o7777,
-        uid: header.uid().map_err(bad("owner"))?,
-        gid: header.gid().map_err(bad("group"))?,
-        mtime: (header.mtime().map_err(bad("time"))?.cast_signed(), 0),
+        mode: or_zero(&fields.mode, header.mode()).map_err(bad("mode"))? & 0o7777,
+        uid: or_zero(&fields.uid, header.uid()).map_err(bad("owner"))?,
+        gid: or_zero(&fields.gid, header.gid()).map_err(bad("group"))?,
+        mtime: (or_zero(&fields.mtime, header.mtime()).map_err(bad("time"))?.cast_signed(), 0),
         device,
         xattrs: Vec::new(),
         // POSIX lets links and directories carry a size that means nothing.
         size: if has_data { size } else { 0 },
         sparse: None,
     })
+}
+
+/// A field that was left blank counts as 0, as other readers have it.
+fn or_zero<T: Default>(field: &[u8], value: io::Result<T>) -> io::Result<T> {
+    let is_blank = field.iter().all(|byte| matches!(byte, 0 | b' '));
+    if is_blank { Ok(T::default()) } else { value }
 }
 
 fn until_nul(mut bytes: Vec<u8>) -> Vec<u8> {
