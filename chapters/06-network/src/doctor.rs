@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use namespaces::find_program;
@@ -31,13 +32,13 @@ fn nft() -> Check {
         chain a { type nat hook prerouting priority -100; fib daddr type local tcp dport 1 dnat ip to 192.0.2.1:1; }
         chain b { type nat hook postrouting priority 100; ip saddr 192.0.2.0/24 masquerade; }
     }";
-    if find_program("nft").is_none() {
-        return Check::missing(CHAPTER, WHAT, "not installed", "apt install nftables");
-    }
+    let Some(nft) = find_program("nft") else {
+        return Check::missing(CHAPTER, WHAT, "not installed", "apt-get install nftables");
+    };
     if !geteuid().is_root() {
         return Check::works(CHAPTER, WHAT, "installed; only root's containers use it");
     }
-    match try_rules(rules) {
+    match try_rules(&nft, rules) {
         Ok(()) => Check::works(CHAPTER, WHAT, "nat, masquerade and fib rules are accepted"),
         Err(why) => {
             let mend = "modprobe -a nf_tables nft_chain_nat nft_masq nft_fib_inet";
@@ -46,8 +47,8 @@ fn nft() -> Check {
     }
 }
 
-fn try_rules(rules: &str) -> Result<(), String> {
-    let echo = Command::new("nft").args(["-c", "-f", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
+fn try_rules(nft: &Path, rules: &str) -> Result<(), String> {
+    let echo = Command::new(nft).args(["-c", "-f", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = echo.map_err(|error| error.to_string())?;
     if let Some(mut stdin) = child.stdin.take() {
         let _ = std::io::Write::write_all(&mut stdin, rules.as_bytes());
@@ -87,7 +88,7 @@ fn forwarding() -> Check {
 
 /// A drop in anybody's forward chain beats our accept: nft(8) has every base chain agree.
 fn foreign_drop() -> Option<Check> {
-    let output = Command::new("nft").args(["list", "chains"]).stderr(Stdio::null()).output().ok()?;
+    let output = Command::new(find_program("nft")?).args(["list", "chains"]).stderr(Stdio::null()).output().ok()?;
     let table = dropping_table(&String::from_utf8_lossy(&output.stdout))?;
     Some(Check::limited(
         CHAPTER,
@@ -116,7 +117,7 @@ fn pasta_program() -> Check {
     match find_program("pasta") {
         Some(path) => Check::works(CHAPTER, WHAT, path.display().to_string()),
         None => {
-            Check::limited(CHAPTER, WHAT, "not installed; an ordinary user's network needs it", "apt install passt")
+            Check::limited(CHAPTER, WHAT, "not installed; an ordinary user's network needs it", "apt-get install passt")
         }
     }
 }

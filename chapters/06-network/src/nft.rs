@@ -4,9 +4,10 @@
 //! crash the next rendering is right again. Chains of others are never touched (nft(8)).
 
 use std::fmt::Write as _;
-use std::io::{ErrorKind, Write as _};
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use namespaces::find_program;
 use process::{Error, Kind, OrCall, Result, explain};
 
 use crate::{Lease, Network};
@@ -148,16 +149,15 @@ pub fn remove(table: &str) -> Result<()> {
 }
 
 fn run(script: &str) -> Result<()> {
-    let child = Command::new("nft")
+    // Looked for where the system keeps it: after `su` root's PATH may lack /usr/sbin.
+    let program = find_program("nft").ok_or_else(missing)?;
+    let mut child = Command::new(program)
         .args(["-f", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
-        .spawn();
-    let mut child = match child {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(missing()),
-        child => child.or_call("exec", "nft")?,
-    };
+        .spawn()
+        .or_call("exec", "nft")?;
     if let Some(mut stdin) = child.stdin.take() {
         // Whether all of it was read shows in nft's exit status.
         let _ = stdin.write_all(script.as_bytes());

@@ -15,6 +15,7 @@ use std::process::{Child as Process, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ipnet::{IpNet, Ipv4Net};
+use namespaces::find_program;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::SigSet;
@@ -39,6 +40,7 @@ pub struct Pasta {
     ip: Option<Ipv4Addr>,
     mac: Option<Mac>,
     host_gateway: bool,
+    program: PathBuf,
     network: Option<Network>,
     /// This host has no default route.
     offline: bool,
@@ -50,7 +52,8 @@ impl Pasta {
     pub fn new(args: &NetworkArgs) -> Self {
         let host_gateway = args.add_host.iter().any(|host| host.address.is_none());
         let (wanted, ip, mac) = (args.ports(), args.ip, args.mac_address);
-        Self { wanted, ip, mac, host_gateway, network: None, offline: false, process: None }
+        let program = PathBuf::new();
+        Self { wanted, ip, mac, host_gateway, program, network: None, offline: false, process: None }
     }
 
     /// The arguments: nothing is forwarded that was not asked for, in neither direction.
@@ -91,6 +94,7 @@ fn port_option(port: &Port) -> String {
 
 impl Wire for Pasta {
     fn prepare(&mut self, _: &State, others: &[Lease], lease: &mut Lease) -> Result<Facts> {
+        self.program = find_program("pasta").ok_or_else(missing)?;
         tun_usable()?;
         let mut netlink = Netlink::open()?;
         let taken: Vec<_> = netlink.routes()?.into_iter().map(|route| route.destination).collect();
@@ -112,7 +116,7 @@ impl Wire for Pasta {
         let Some(network) = &self.network else { return Ok(()) };
         let arguments = self.arguments(network, lease);
         let log = state.container(&lease.container).join("pasta.log");
-        let process = start(&arguments, child, &log)?;
+        let process = start(&self.program, &arguments, child, &log)?;
         explain!(6, "it carries our packets", "execve(\"pasta\", {:?}) = {}", arguments, process.id());
         let process = self.process.insert(process);
         wait_until_ready(process, child, &log)
@@ -144,10 +148,10 @@ fn end(process: &mut Process) -> Result<()> {
 }
 
 /// Starts pasta so that it ends with us, whatever happens to us.
-fn start(arguments: &[String], child: &Child, log: &Path) -> Result<Process> {
+fn start(program: &Path, arguments: &[String], child: &Child, log: &Path) -> Result<Process> {
     let stderr = File::create(log).or_call("open", log.display())?;
     let (netns, ours) = (child.proc("ns/net"), namespace_place());
-    let mut command = Command::new("pasta");
+    let mut command = Command::new(program);
     command.args(arguments).arg("--netns").arg(ours.join("container"));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
     sys::before_exec(&mut command, move || {
@@ -156,11 +160,12 @@ fn start(arguments: &[String], child: &Child, log: &Path) -> Result<Process> {
         SigSet::empty().thread_set_mask()?;
         bind_namespace(&netns, &ours)
     });
-    command.spawn().map_err(|error| match error.kind() {
-        ErrorKind::NotFound => Error::unsupported("the program pasta is not installed")
-            .help("apt install passt (or dnf, pacman: passt), or run with --network none or host"),
-        _ => Error::io("exec", "pasta", &error),
-    })
+    command.spawn().or_call("exec", program.display())
+}
+
+fn missing() -> Error {
+    Error::unsupported("the program pasta is not installed")
+        .help("as root: apt-get install passt (dnf, pacman: passt); or run with --network none or host")
 }
 
 /// A directory on which a tmpfs can be mounted in pasta's own mount namespace. The first choice is where

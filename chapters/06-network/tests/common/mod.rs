@@ -114,11 +114,12 @@ pub fn inside(place: Place, program: &str) -> Run {
     })
 }
 
+// As with HTTP the caller speaks first and hangs up last: the pasta of Debian 12 loses what a server says unasked.
 const SERVE_TCP: &str = r#"
     use IO::Socket::INET; $| = 1;
     $s = IO::Socket::INET->new(LocalPort => $ARGV[0], Listen => 9, ReuseAddr => 1) or die $!;
     print "ready\n";
-    while ($c = $s->accept) { print $c "$ARGV[1] ", $c->peerhost, "\n"; close $c }
+    while ($c = $s->accept) { $l = <$c>; print $c "$ARGV[1] ", $c->peerhost, "\n"; $c->flush; $l = <$c>; close $c }
 "#;
 const SERVE_UDP: &str = r#"
     use IO::Socket::INET; $| = 1;
@@ -126,11 +127,10 @@ const SERVE_UDP: &str = r#"
     print "ready\n";
     while ($p = $s->recv($b, 99)) { $s->send("$ARGV[1] " . $s->peerhost . "\n") }
 "#;
-// One line, not all: the pasta of Debian 12 may keep back the end of a connection.
 const CALL: &str = r#"
     use IO::Socket::INET; alarm 4;
     $s = IO::Socket::INET->new(PeerAddr => $ARGV[1], PeerPort => $ARGV[2], Proto => $ARGV[0], Timeout => 2) or die "$@\n";
-    if ($ARGV[0] eq "udp") { $s->send("hi"); $s->recv($b, 99); print $b } else { print scalar <$s> }
+    if ($ARGV[0] eq "udp") { $s->send("hi"); $s->recv($b, 99); print $b } else { print $s "hi\n"; $s->flush; print scalar <$s> }
 "#;
 
 /// A server there that answers `NAME ADDRESS-OF-THE-CALLER`.
