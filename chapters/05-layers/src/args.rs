@@ -146,7 +146,17 @@ mod tests {
         let some = NOSUID | NODEV;
         let wanted = format!("tmpfs {some:x} [(\"size\", \"64m\"), (\"mode\", \"0700\")] on /t ro");
         assert_eq!(show(short::tmpfs("/t:exec,size=64m,mode=0700,ro")), wanted);
-        for text in ["t", "/t:mode=9", "/t:size=", "/t:what", "/t:what=1", "/t:uid=ada"] {
+        for text in [
+            "t",
+            "/t:mode=9",
+            "/t:size=",
+            "/t:size=9x",
+            "/t:size=99999999999g",
+            "/t:size=-1",
+            "/t:what",
+            "/t:what=1",
+            "/t:uid=ada",
+        ] {
             assert!(show(short::tmpfs(text)).starts_with("error: "), "{text}");
         }
     }

@@ -165,6 +165,7 @@ fn place(root: &RootDir, target: &Path, mount: &Mount) -> Result<OwnedFd> {
     let found = if wanted { root.make_dir(target) } else { root.make_file(target) };
     let fd = found.map_err(|error| match error.errno() {
         Some(Errno::ENOTDIR) => mismatch(target),
+        Some(Errno::ENOENT) => error.help("a link of the image on the way there leads to nothing inside the root"),
         Some(Errno::EROFS) => error.help("the place does not exist, and what it lies in is mounted read-only"),
         _ => error,
     })?;

@@ -89,7 +89,8 @@ impl Stage for Overlay {
 
     fn create_container(&mut self) -> Result<()> {
         // A namespace made for this container alone does not know who owns the engine's directories.
-        let known = self.upper.metadata().is_ok_and(|about| std::os::unix::fs::MetadataExt::uid(&about) == 0);
+        // The work directory is the engine's own; that of the upper one is a copy of the topmost layer's owner.
+        let known = self.work.metadata().is_ok_and(|about| std::os::unix::fs::MetadataExt::uid(&about) == 0);
         if !known && marks::in_user_namespace() {
             return Err(Error::unsupported(format!(
                 "the layers' owners are unknown in this user namespace: {}",

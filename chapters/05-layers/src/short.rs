@@ -154,7 +154,7 @@ pub fn tmpfs_option(key: &str, value: &str) -> Result<(String, String)> {
     match key {
         "mode" if octal => {}
         "uid" | "gid" if number => {}
-        "size" | "nr_inodes" | "nr_blocks" if value.starts_with(|first: char| first.is_ascii_digit()) => {}
+        "size" | "nr_inodes" | "nr_blocks" if is_amount(value) => {}
         "mode" | "uid" | "gid" | "size" | "nr_inodes" | "nr_blocks" => {
             return Err(Error::invalid(format!("{value:?} is no {key} of a tmpfs"))
                 .help("as in size=64m, mode=1777 (octal), uid=1000"));
@@ -162,6 +162,18 @@ pub fn tmpfs_option(key: &str, value: &str) -> Result<(String, String)> {
         _ => return Err(unknown(key)),
     }
     Ok((key.to_owned(), value.to_owned()))
+}
+
+/// A number and, perhaps, its unit. Of one that is too great the kernel would keep the lower bits without a word.
+fn is_amount(value: &str) -> bool {
+    let digits = value.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = value.split_at(digits);
+    let power = match unit.to_ascii_lowercase().as_str() {
+        "" | "%" => 0,
+        unit => 1 + "kmgtpe".find(unit).filter(|_| unit.len() == 1).unwrap_or(usize::MAX - 1),
+    };
+    let factor = u32::try_from(power).ok().and_then(|power| 1024_u64.checked_pow(power));
+    number.parse::<u64>().ok().zip(factor).is_some_and(|(number, factor)| number.checked_mul(factor).is_some())
 }
 
 fn wrong(text: &str, why: &str) -> Error {
