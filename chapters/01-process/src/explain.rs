@@ -28,12 +28,27 @@ pub fn on() -> bool {
 /// Writes one line: the call as it was made, why, and the chapter. Use [`explain!`](crate::explain!).
 pub fn say(chapter: u8, why: &str, call: Arguments<'_>) {
     if let Some(mut out) = NARRATOR.get() {
-        let call = format!("{:<52}", call.to_string());
+        let call = format!("{:<52}", shorten(&call.to_string()));
         let place = format!("chapter {chapter}");
         // One write, so that lines of parent and child do not mix; a closed terminal is no reason to stop.
         let line = format!("  {} {}: {}\r\n", call.cyan(), why, place.yellow());
         let _ = out.write_all(line.as_bytes());
     }
+}
+
+/// Ids of 64 digits make a line unreadable: 12 of them are what people know a container by.
+fn shorten(call: &str) -> String {
+    let mut short = String::with_capacity(call.len());
+    let mut rest = call;
+    while let Some(start) = rest.find(|one: char| one.is_ascii_hexdigit()) {
+        let length = rest[start..].find(|one: char| !one.is_ascii_hexdigit()).unwrap_or(rest.len() - start);
+        let (before, run) = (&rest[..start], &rest[start..start + length]);
+        short.push_str(before);
+        short.push_str(if length == 64 { &run[..12] } else { run });
+        short.push_str(if length == 64 { "…" } else { "" });
+        rest = &rest[start + length..];
+    }
+    short + rest
 }
 
 /// Narrates a kernel call that was just made: `explain!(3, "a new host name", "sethostname({name})")`.
@@ -44,4 +59,16 @@ macro_rules! explain {
             $crate::explain::say($chapter, $why, format_args!($($call)+));
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shorten;
+
+    #[test]
+    fn only_long_ids_are_shortened() {
+        let id = "0123456789abcdef".repeat(4);
+        assert_eq!(shorten(&format!("rename(/a/{id}/b, {id})")), "rename(/a/0123456789ab…/b, 0123456789ab…)");
+        assert_eq!(shorten("clone3(NEWPID) = 4242 in /dead/beef"), "clone3(NEWPID) = 4242 in /dead/beef");
+    }
 }

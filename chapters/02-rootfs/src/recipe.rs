@@ -81,6 +81,8 @@ impl Recipe {
             report.leave_out(name(path), "the set-user-ID bit (--keep-setuid keeps it)");
         }
         report.bytes = tree.bytes;
+        let files = report.programs.len() + report.libraries.len();
+        explain!(2, "programs, and what they need", "copy_file_range(…), for {files} files");
         partial.finish()?;
         explain!(2, "the root is complete, and only now there", "rename(…, {})", dir.display());
         Ok(report)

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmod, fchmodat, makedev, mknodat};
 use nix::unistd::{linkat, symlinkat};
-use process::{Error, OrCall, Result, explain};
+use process::{Error, OrCall, Result};
 
 use crate::RootDir;
 
@@ -160,7 +160,6 @@ impl Tree {
         let mut to = self.create(path)?;
         // Uses copy_file_range(2), which shares the blocks where the file system can, and else copies in the kernel.
         self.bytes += std::io::copy(&mut from, &mut to).or_call("copy_file_range", path.display())?;
-        explain!(2, "a program's file, or a library's", "copy_file_range({})", path.display());
         let mut mode = about.mode() & 0o7777;
         if mode & SETID != 0 {
             if self.keep_setuid {
