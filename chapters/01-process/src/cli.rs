@@ -8,6 +8,7 @@ use clap::{Args, CommandFactory, Parser};
 use clap_complete::Shell;
 use colored::Colorize;
 use nix::errno::Errno;
+use nix::sys::signal::Signal;
 
 use crate::{Error, Exit, Exited, Identity, Kind, OrCall, Program, Result, UserSpec, exec::DEFAULT_PATH, explain};
 
@@ -82,7 +83,7 @@ fn set(program: &mut Program, variable: &std::ffi::OsStr) -> Result<()> {
         None => (bytes, std::env::var_os(variable)),
     };
     if name.is_empty() {
-        return Err(Error::invalid(format!("{} is no variable", variable.display())).help("write NAME=VALUE"));
+        return Err(Error::invalid(format!("{variable:?} is no variable")).help("write NAME=VALUE"));
     }
     if let Some(value) = value {
         program.set_var(std::ffi::OsStr::from_bytes(name), value);
@@ -96,7 +97,9 @@ pub fn main<C: Parser + AsRef<Common>>(run: impl FnOnce(C) -> Result<ExitCode>) 
     if cli.as_ref().explain {
         explain::enable();
     }
-    run(cli).unwrap_or_else(|error| report(&error))
+    // Our caller may ignore SIGCHLD (`trap '' CHLD`): then no child would wait to be collected (waitpid(2), NOTES).
+    let children = crate::sys::default_action(Signal::SIGCHLD).or_call("sigaction", "SIGCHLD");
+    children.and_then(|()| run(cli)).unwrap_or_else(|error| report(&error))
 }
 
 /// Prints an error as the reader shall see it; gives the exit code that belongs to it.
@@ -124,7 +127,7 @@ pub fn finish(exited: Exited) -> ExitCode {
 /// # Errors
 /// None that the kernel documents.
 pub fn end_with_reader() -> Result<()> {
-    crate::sys::default_action(nix::sys::signal::Signal::SIGPIPE).or_call("sigaction", "SIGPIPE")
+    crate::sys::default_action(Signal::SIGPIPE).or_call("sigaction", "SIGPIPE")
 }
 
 /// Prints the completion script of program `C` for `shell`.

@@ -71,7 +71,7 @@ impl Container {
                 drop(sync);
                 let foreground = foreground.is_ours();
                 let (stages, program) = (&mut self.stages, &mut self.program);
-                Init { stages, program, signals: &signals, foreground }.run(childs)
+                Init { stages, program, foreground }.run(childs)
             }
             Cloned::Parent(pid, pidfd) => {
                 drop(childs);

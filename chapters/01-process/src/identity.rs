@@ -1,10 +1,16 @@
 //! Who the program runs as: user, group, supplementary groups. The files read are the root's own.
 
+use std::fs::File;
+use std::io::Read;
 use std::str::FromStr;
 
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 
 use crate::{Error, OrCall, Program, Result, Stage, explain, sys};
+
+/// How much of /etc/passwd and /etc/group is read, in bytes.
+const LONGEST: u64 = 16 << 20;
 
 /// `USER[:GROUP]`, each a name or a number, as `docker run --user` takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +65,6 @@ impl Stage for Identity {
     }
 
     fn start_container(&mut self, program: &mut Program) -> Result<()> {
-        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
         let (passwd, group) = (read("/etc/passwd"), read("/etc/group"));
         if let Some(spec) = &self.spec {
             let account = Account::find(spec, &passwd, &group)?;
@@ -78,7 +83,7 @@ impl Account {
     /// Looks the names up in the contents of /etc/passwd and /etc/group (passwd(5), group(5)).
     fn find(spec: &UserSpec, passwd: &str, group: &str) -> Result<Self> {
         let entry = lines(passwd).find(|entry| entry.first() == Some(&spec.user.as_str()));
-        let by_number = || spec.user.parse::<u32>().ok();
+        let by_number = || id(&spec.user);
         let (uid, name) = match (&entry, by_number()) {
             (Some(entry), _) => (number(entry, 2), entry[0]),
             (None, Some(uid)) => {
@@ -93,7 +98,7 @@ impl Account {
             Some(wanted) => lines(group)
                 .find(|entry| entry.first() == Some(&wanted.as_str()))
                 .and_then(|entry| number(&entry, 2))
-                .or_else(|| wanted.parse().ok())
+                .or_else(|| id(wanted))
                 .ok_or_else(|| missing("group", wanted, "/etc/group"))?,
         };
         // An explicit group means: that one alone, as Docker does.
@@ -123,6 +128,18 @@ impl Account {
     }
 }
 
+/// A file of the root, which may be anything: no FIFO is waited for, no `/dev/zero` read for ever, and no link of /proc
+/// followed to a descriptor that the engine has of the host (openat2(2)).
+fn read(path: &str) -> String {
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let Ok(file) = openat2(AT_FDCWD, path, how).map(File::from) else { return String::new() };
+    let is_file = file.metadata().is_ok_and(|about| about.is_file());
+    let mut bytes = Vec::new();
+    let _ = file.take(if is_file { LONGEST } else { 0 }).read_to_end(&mut bytes);
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 fn groups_are_denied() -> bool {
     std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|text| text.trim() == "deny")
 }
@@ -132,7 +149,12 @@ fn lines(file: &str) -> impl Iterator<Item = Vec<&str>> {
 }
 
 fn number(entry: &[&str], field: usize) -> Option<u32> {
-    entry.get(field)?.parse().ok()
+    id(entry.get(field)?)
+}
+
+/// The greatest number is no id: to setresuid(2) it means "leave it as it is", so its bearer would stay root.
+fn id(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|&id| id != u32::MAX)
 }
 
 fn memberships<'a>(group: &'a str, name: &'a str) -> impl Iterator<Item = u32> + 'a {
@@ -182,6 +204,15 @@ mod tests {
         let stranger = Account { uid: 4242, gid: 0, groups: vec![0], home: "/".into() };
         assert_eq!(find("4242").unwrap(), stranger);
         assert_eq!(find("7").unwrap().uid, 70);
+    }
+
+    #[test]
+    fn minus_one_is_nobody() {
+        for spec in ["4294967295", "7:4294967295", "-1", "4294967296"] {
+            assert!(find(spec).is_err(), "{spec}");
+        }
+        let all = Account::find(&"eve".parse().unwrap(), "eve:x:4294967295:0::/:/bin/sh\n", "");
+        assert!(all.is_err(), "an image's own /etc/passwd must not make root of a user");
     }
 
     #[test]

@@ -13,7 +13,6 @@ use crate::{Error, Exit, OrCall, Program, Result, explain, reaper, signals::Sign
 pub struct Init<'a> {
     pub stages: &'a mut Stages,
     pub program: &'a mut Program,
-    pub signals: &'a Signals,
     pub foreground: bool,
 }
 
@@ -42,13 +41,14 @@ impl Init<'_> {
         sync.wait_for_go();
         let program = &mut *self.program;
         self.stages.each(|stage| stage.start_container(program))?;
+        sync.check_parent();
         enter_directory(self.program)?;
         own_process_group(self.foreground)?;
         if self.program.init {
             reaper::become_parent(|| sync.close())?;
             own_process_group(self.foreground)?;
         }
-        self.signals.reset()?;
+        Signals::reset()?;
         sys::cloexec_from(3).or_call("close_range", "CLOSE_RANGE_CLOEXEC")?;
         explain!(1, "no descriptor of ours reaches the program", "close_range(3, ∞, CLOEXEC)");
         Err(self.program.exec())
@@ -83,6 +83,14 @@ impl<'a> Lent<'a> {
         }
     }
 
+    /// A stage that changed the user has renewed the promise to die with the parent; if the parent died just before,
+    /// the promise came too late (PR_SET_PDEATHSIG(2const), CAVEATS).
+    fn check_parent(&self) {
+        if self.with(Sync::is_alone) == Some(true) {
+            sys::exit_now(Exit::ENGINE.into())
+        }
+    }
+
     fn close(&self) {
         drop(self.cell.take());
     }
@@ -96,13 +104,12 @@ fn enter_directory(program: &Program) -> Result<()> {
             .map_err(|error| error.help("the working directory must exist in the root and be open to the user"))?;
         explain!(1, "the working directory", "chdir({:?})", cwd);
     }
-    // Outside the root the kernel prefixes "(unreachable)", and the C library reports ENOENT (getcwd(3)).
+    // Outside the root the kernel prefixes "(unreachable)", and the C library reports ENOENT (getcwd(3)), as it does
+    // for a directory that was deleted.
     match getcwd() {
         Ok(path) if path.is_absolute() => Ok(()),
-        _ => {
-            Err(Error::invalid("the working directory lies outside the root")
-                .help("give an absolute path with --workdir"))
-        }
+        _ => Err(Error::invalid("the working directory lies outside the root, or was deleted")
+            .help("give an absolute path with --workdir")),
     }
 }
 

@@ -41,9 +41,10 @@ impl Signals {
         std::os::fd::AsFd::as_fd(&self.fd)
     }
 
-    /// In the child: the mask and the actions that a program expects to be born with.
-    pub fn reset(&self) -> Result<()> {
-        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None).or_call("sigprocmask", "")?;
+    /// In the child: the mask and the actions that a program expects to be born with. Nothing is blocked, whatever our
+    /// caller had blocked: a program that cannot be told to end would only be killed.
+    pub fn reset() -> Result<()> {
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).or_call("sigprocmask", "")?;
         sys::default_action(Signal::SIGPIPE).or_call("sigaction", "SIGPIPE")
     }
 }

@@ -3,9 +3,10 @@
 //! It is close-on-exec, so the parent learns that the program has started from the end of file,
 //! and until then every failure reaches it as a message with its stage and errno.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 
 use crate::{Error, Kind, OrCall, Result};
@@ -61,6 +62,13 @@ impl Sync {
         }
     }
 
+    /// Is the other end closed? After `start` nothing is received any more, so what can be read is its end.
+    pub fn is_alone(&self) -> bool {
+        let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        let found = poll(&mut fds, PollTimeout::ZERO);
+        found.is_ok() && fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP))
+    }
+
     /// Waits for the next message.
     pub fn receive(&self) -> Result<Message> {
         let mut buffer = [0; 4096];
@@ -86,11 +94,12 @@ impl Failure {
         Self {
             errno: error.errno().map_or(0, |errno| errno as i32),
             exec: matches!(error.kind(), Kind::Exec(_)),
-            what: error.what().to_owned(),
+            what: shorten(error.what()),
             help: error.way_out().unwrap_or_default().to_owned(),
         }
     }
 
+    /// Fits into one message, see [`shorten`].
     fn encode(&self) -> Vec<u8> {
         let mut text = format!("{}\0{}\0{}\0{}", self.errno, u8::from(self.exec), self.what, self.help).into_bytes();
         text.truncate(4096);
@@ -103,6 +112,16 @@ impl Failure {
         let mut next = || fields.next().unwrap_or_default().to_owned();
         Self { errno: next().parse().unwrap_or(0), exec: next() == "1", what: next(), help: next() }
     }
+}
+
+/// A name may be longer than a message. What stands behind it says why, so the middle goes.
+fn shorten(text: &str) -> String {
+    const PART: usize = 400; // characters, of up to four bytes
+    let count = text.chars().count();
+    if count <= 2 * PART {
+        return text.to_owned();
+    }
+    text.chars().take(PART).chain(['…']).chain(text.chars().skip(count - PART)).collect()
 }
 
 impl From<Failure> for Error {

@@ -14,15 +14,14 @@ pub struct Dirs {
 
 /// The directories of this process. Decided on the first call, before a user namespace makes everybody root.
 ///
-/// `COOPER_DATA` and `COOPER_RUN` choose others.
+/// `COOPER_DATA` and `COOPER_RUN` choose others; relative ones count from where the command was given.
 pub fn dirs() -> &'static Dirs {
     static DIRS: OnceLock<Dirs> = OnceLock::new();
     DIRS.get_or_init(|| {
         let root = nix::unistd::geteuid().is_root();
         Dirs {
-            data: from_env("COOPER_DATA", "")
-                .unwrap_or_else(|| if root { "/var/lib/cooper".into() } else { user_data() }),
-            run: from_env("COOPER_RUN", "").unwrap_or_else(|| if root { "/run/cooper".into() } else { user_run() }),
+            data: chosen("COOPER_DATA").unwrap_or_else(|| if root { "/var/lib/cooper".into() } else { user_data() }),
+            run: chosen("COOPER_RUN").unwrap_or_else(|| if root { "/run/cooper".into() } else { user_run() }),
         }
     })
 }
@@ -37,8 +36,13 @@ fn user_run() -> PathBuf {
     from_env("XDG_RUNTIME_DIR", "cooper").unwrap_or_else(fallback)
 }
 
+/// What the user chose; an empty variable is none.
+fn chosen(name: &str) -> Option<PathBuf> {
+    std::path::absolute(std::env::var_os(name)?).ok()
+}
+
 /// An absolute path from the environment; the XDG specification has relative ones ignored.
 fn from_env(name: &str, below: &str) -> Option<PathBuf> {
     let path = PathBuf::from(std::env::var_os(name)?);
-    path.is_absolute().then(|| if below.is_empty() { path } else { path.join(below) })
+    path.is_absolute().then(|| path.join(below))
 }

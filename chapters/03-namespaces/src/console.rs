@@ -33,13 +33,20 @@ pub struct Console {
     interactive: bool,
     /// The master travels over this pair, from the child that opened it to the parent that relays.
     pair: Option<(OwnedFd, OwnedFd)>,
+    /// The host's /dev/null: what bears that name in the container may be anything, also what never answers.
+    null: Option<OwnedFd>,
 }
 
 impl TerminalArgs {
     /// The stage. A person at a terminal wants `-it` without asking for it.
     pub fn console(self) -> Console {
         let person = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-        Console { tty: self.tty || (person && !self.interactive), interactive: self.interactive || person, pair: None }
+        Console {
+            tty: self.tty || (person && !self.interactive),
+            interactive: self.interactive || person,
+            pair: None,
+            null: None,
+        }
     }
 }
 
@@ -52,13 +59,17 @@ impl Stage for Console {
         if self.tty {
             let pair = socketpair(AddressFamily::Unix, SockType::Datagram, None, SockFlag::SOCK_CLOEXEC);
             self.pair = Some(pair.or_call("socketpair", "for the terminal")?);
+        } else if !self.interactive {
+            let null = open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
+            self.null = Some(null.or_call("open", "/dev/null")?);
         }
         Ok(())
     }
 
     fn start_container(&mut self, program: &mut Program) -> Result<()> {
         let Some((_, childs)) = &self.pair else {
-            return if self.interactive { Ok(()) } else { no_input() };
+            // Without `-i` there is no input, so that a loop in a script keeps its own.
+            return self.null.as_ref().map_or(Ok(()), |null| dup2_stdin(null).or_call("dup2", "standard input"));
         };
         let (master, terminal) = open_terminal()?;
         if let Ok(size) = process::sys::window_size(std::io::stdin().as_fd()) {
@@ -96,12 +107,6 @@ fn open_terminal() -> Result<(OwnedFd, OwnedFd)> {
     let terminal = sys::pty_peer(master.as_fd()).or_call("ioctl", "TIOCGPTPEER")?;
     explain!(3, "a terminal of the container's own", "open(/dev/ptmx) and ioctl(TIOCGPTPEER)");
     Ok((master, terminal))
-}
-
-/// Without `-i` there is no input, so that a loop in a script keeps its own.
-fn no_input() -> Result<()> {
-    let null = open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).or_call("open", "/dev/null")?;
-    dup2_stdin(&null).or_call("dup2", "standard input")
 }
 
 fn send_fd(socket: &OwnedFd, fd: &OwnedFd) -> Result<()> {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::str::FromStr;
 
+use nix::errno::Errno;
 use nix::unistd::{Gid, Pid, Uid, User, getegid, geteuid};
 use process::{Error, Kind, OrCall, Result, explain};
 
@@ -46,9 +47,11 @@ impl IdMap {
         let (uid, gid) = (geteuid(), getegid());
         let whole = |own: u32, ranges: Vec<(u32, u32)>| {
             let mut map = vec![IdRange { inside: 0, outside: own, length: 1 }];
+            let mut inside = 1_u32;
             for (outside, length) in ranges {
-                let inside = map.iter().map(|range| range.length).sum();
+                let Some(next) = inside.checked_add(length) else { break }; // more ids than there are
                 map.push(IdRange { inside, outside, length });
+                inside = next;
             }
             map
         };
@@ -75,7 +78,7 @@ impl IdMap {
 
     /// Is it the user alone?
     pub fn is_single(&self) -> bool {
-        self.uids.iter().map(|range| range.length).sum::<u32>() == 1
+        self.uids.iter().map(|range| u64::from(range.length)).sum::<u64>() == 1
     }
 
     /// Writes the maps of process `pid`: straight where we may, by newuidmap(1) where only it may.
@@ -107,7 +110,13 @@ impl IdMap {
 }
 
 fn no_namespaces(error: Error) -> Error {
-    error.help("the ids are not ours to give, or the host restricts user namespaces (AppArmor); `doctor` tells which")
+    let help = match error.errno() {
+        Some(Errno::EINVAL) => {
+            "ranges must not overlap nor go beyond 4294967294, and 340 are the most (user_namespaces(7))"
+        }
+        _ => "the ids are not ours to give, or the host restricts user namespaces (AppArmor); `doctor` tells which",
+    };
+    error.help(help)
 }
 
 fn lines(ranges: &[IdRange]) -> String {

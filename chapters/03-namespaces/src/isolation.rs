@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::sethostname;
 use process::{OrCall, Result, Stage, explain};
 
@@ -48,8 +49,16 @@ impl Stage for Isolation {
         if self.flags.contains(CLONE_NEWTIME) {
             enter_time_namespace(self.boot_offset)?;
         }
+        own_umask();
         Ok(())
     }
+}
+
+/// The usual mask, as the OCI runtimes have it: a container's files do not depend on the shell that started it, and
+/// the places made for its mounts are open to its users.
+pub fn own_umask() {
+    umask(Mode::from_bits_truncate(0o022));
+    explain!(3, "new files may be read by all and written by their owner", "umask(022)");
 }
 
 /// Mounts of ours must not reach the host: systemd makes `/` shared. The other direction may stay, for volumes.
@@ -68,7 +77,11 @@ fn enter_time_namespace(boot_offset: i64) -> Result<()> {
         let _ = writeln!(offsets, "boottime {boot_offset} 0");
         let _ = writeln!(offsets, "monotonic {boot_offset} 0");
         let file = "/proc/self/timens_offsets";
-        std::fs::write(file, offsets).or_call("write", file)?;
+        let done = std::fs::write(file, offsets).or_call("write", file);
+        done.map_err(|error| match error.errno() {
+            Some(Errno::ERANGE) => error.help("with the offset no clock may be below 0, or beyond 146 years"),
+            _ => error,
+        })?;
     }
     let path = "/proc/self/ns/time_for_children";
     let fd = open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).or_call("open", path)?;

@@ -11,7 +11,7 @@ use nix::unistd::{Pid, chroot, fchdir};
 use process::{Error, OrCall, Result, Stage, explain, sys};
 
 use crate::args::Namespace;
-use crate::{inspect, user};
+use crate::{inspect, isolation, user};
 
 /// The stage that puts the child where process `pid` is. With it, no namespace is made.
 pub struct Join {
@@ -20,6 +20,8 @@ pub struct Join {
     flags: CloneFlags,
     pidfd: OwnedFd,
     root: OwnedFd,
+    /// Its user namespace has no supplementary groups. Asked of the host's /proc: the container's may lie.
+    groups_denied: bool,
 }
 
 impl Join {
@@ -39,13 +41,23 @@ impl Join {
             .into_iter()
             .filter(|&namespace| inspect::inode(pid, namespace) != inspect::inode(Pid::this(), namespace));
         let flags = different.fold(CloneFlags::empty(), |all, namespace| all | namespace.flag());
-        Ok(Self { pid, flags, pidfd, root })
+        if flags.is_empty() {
+            let what = format!("process {pid} shares every namespace with this one: it is in no container");
+            return Err(Error::invalid(what).help("`inspect` shows the namespaces of a process"));
+        }
+        let setgroups = std::fs::read_to_string(format!("/proc/{pid}/setgroups"));
+        let groups_denied = setgroups.is_ok_and(|text| text.trim() == "deny");
+        Ok(Self { pid, flags, pidfd, root, groups_denied })
     }
 }
 
 fn no_process(pid: Pid, errno: Errno) -> Error {
     let error = Error::call("pidfd_open", pid, errno);
-    if errno == Errno::ESRCH { error.help("no such process; `ps` lists those there are") } else { error }
+    if matches!(errno, Errno::ESRCH | Errno::EINVAL) {
+        error.help("no such process; `ps` lists those there are")
+    } else {
+        error
+    }
 }
 
 impl Stage for Join {
@@ -68,13 +80,15 @@ impl Stage for Join {
 
     fn create_container(&mut self) -> Result<()> {
         let flags = self.flags - (CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWPID);
-        setns(self.pidfd.as_fd(), flags).or_call("setns", format!("the namespaces of {}", self.pid))?;
-        explain!(3, "in all of its namespaces at once", "setns({}, {})", self.pid, process::namespace_names(flags));
+        if !flags.is_empty() {
+            setns(self.pidfd.as_fd(), flags).or_call("setns", format!("the namespaces of {}", self.pid))?;
+            explain!(3, "in all of its namespaces at once", "setns({}, {})", self.pid, process::namespace_names(flags));
+        }
+        isolation::own_umask();
         fchdir(&self.root).or_call("fchdir", "the container's root")?;
         chroot(".").or_call("chroot", "the container's root")?;
         if self.flags.contains(CloneFlags::CLONE_NEWUSER) {
-            let denied = std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|text| text.trim() == "deny");
-            user::become_root_inside(denied)?;
+            user::become_root_inside(self.groups_denied)?;
         }
         Ok(())
     }

@@ -11,6 +11,12 @@ use nix::unistd::Pid;
 use process::{Child, Error, Kind, OrCall, Result, Stage};
 use rootfs::dirs;
 
+/// The way out where a directory of the engine's cannot be had.
+const OTHER_PLACES: &str = "COOPER_DATA and COOPER_RUN name other places for the engine's things";
+
+/// Of a process's flags: it is in exit(2) (`PF_EXITING`, linux/sched.h).
+const EXITING: u64 = 0x4;
+
 /// What is known of a running container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Running {
@@ -56,12 +62,17 @@ impl Running {
     }
 }
 
-/// The start time of process `pid`, if there is one.
+/// The start time of process `pid`, if there is one, and if it is not on its way out: a container whose engine was
+/// killed has its SIGKILL by then, but may take a while to end.
 pub fn start_time(pid: i32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in brackets may hold spaces and brackets; what follows the last one does not.
     let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    if fields.first() == Some(&"Z") { None } else { fields.get(19)?.parse().ok() }
+    // The fields of the man page count from 1, and the first two are gone.
+    let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
+    let (flags, pending) = (number(9)?, number(31)?);
+    let is_ending = fields[0] == "Z" || flags & EXITING != 0 || pending & (1 << (libc::SIGKILL - 1)) != 0;
+    if is_ending { None } else { number(22) }
 }
 
 /// Where the records lie.
@@ -77,7 +88,7 @@ pub fn list() -> Result<Vec<Running>> {
     let directory = directory();
     let entries = match fs::read_dir(&directory) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.or_call("open", directory.display())?,
+        entries => entries.or_call("open", directory.display()).map_err(|error| error.help(OTHER_PLACES))?,
     };
     let mut found = Vec::new();
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
@@ -136,8 +147,9 @@ impl Record {
     fn write(&mut self, running: &Running) -> Result<()> {
         let path = directory().join(&self.id);
         let temporary = path.with_extension("new");
-        fs::write(&temporary, running.render()).or_call("write", temporary.display())?;
-        fs::rename(&temporary, &path).or_call("rename", path.display())?;
+        let written = fs::write(&temporary, running.render()).or_call("write", temporary.display());
+        let done = written.and_then(|()| fs::rename(&temporary, &path).or_call("rename", path.display()));
+        done.inspect_err(|_| drop(fs::remove_file(&temporary)))?;
         self.written = Some(path);
         Ok(())
     }
@@ -181,11 +193,33 @@ pub fn own_user_namespace() -> u64 {
     fs::metadata("/proc/self/ns/user").map_or(0, |metadata| metadata.ino())
 }
 
-/// Makes a directory of the engine's with its parents, the last one closed to others.
+/// Makes a directory of the engine's with its parents, all of them closed to others.
+///
+/// # Errors
+/// As mkdir(2); [`Kind::Invalid`] if somebody else was faster in a place like /tmp.
 pub fn make_private(path: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
+    for place in [&dirs().run, &dirs().data].into_iter().filter(|place| path.starts_with(place)) {
+        check_owner(place)?;
+    }
     let mut builder = fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(path).or_call("mkdir", path.display())
+    let made = builder.recursive(true).mode(0o700).create(path).or_call("mkdir", path.display());
+    made.map_err(|error| error.help(OTHER_PLACES))
+}
+
+/// Where anybody may make a directory (the sticky bit says so, inode(7)), somebody else may have made ours first, and
+/// could then put into it what we would believe.
+fn check_owner(place: &Path) -> Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let is_open =
+        place.parent().and_then(|above| above.metadata().ok()).is_some_and(|above| above.mode() & 0o1000 != 0);
+    match place.symlink_metadata() {
+        Ok(about) if is_open && about.uid() != nix::unistd::geteuid().as_raw() => {
+            Err(Error::invalid(format!("{} belongs to somebody else", place.display()))
+                .help("set COOPER_DATA and COOPER_RUN, or XDG_RUNTIME_DIR, to directories of your own"))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! place is the highest group on our own way up that we may write to: the top for root, `user@UID.service`
 //! or another delegated group for an ordinary user.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -40,7 +41,7 @@ pub struct Held {
     pub group: Group,
     /// Groups above it that were made for it, the lowest first.
     pub above: Vec<PathBuf>,
-    _lock: Flock<std::os::fd::OwnedFd>,
+    _lock: Flock<OwnedFd>,
 }
 
 impl Place {
@@ -86,6 +87,22 @@ impl Place {
 
     fn try_make(&self, below: &Path, name: &str, controllers: &[Controller]) -> Result<Held> {
         let mut above = Vec::new();
+        match self.descend(below, name, controllers, &mut above) {
+            Ok((group, lock)) => Ok(Held { group, above, _lock: lock }),
+            Err(error) => {
+                above.iter().for_each(|path| drop(std::fs::remove_dir(path)));
+                Err(error)
+            }
+        }
+    }
+
+    fn descend(
+        &self,
+        below: &Path,
+        name: &str,
+        controllers: &[Controller],
+        above: &mut Vec<PathBuf>,
+    ) -> Result<(Group, Flock<OwnedFd>)> {
         let mut group = Group::open(&self.base)?;
         self.hand_down(&group, controllers);
         for part in below {
@@ -100,10 +117,13 @@ impl Place {
         let _making = lock(&group, FlockArg::LockExclusive)?;
         sweep::stale(&group);
         make_dir(&group, name)?;
-        let group = group.child(name)?;
-        let lock = lock(&group, FlockArg::LockExclusive)?;
-        explain!(4, "a control group is a directory", "mkdir({})", group.path().display());
-        Ok(Held { group, above, _lock: lock })
+        let path = group.path().join(name);
+        let locked = group.child(name).and_then(|group| {
+            let lock = lock(&group, FlockArg::LockExclusive)?;
+            Ok((group, lock))
+        });
+        explain!(4, "a control group is a directory", "mkdir({})", path.display());
+        locked.inspect_err(|_| drop(std::fs::remove_dir(&path)))
     }
 
     /// The path from the place to the parent of the containers' groups.
@@ -194,7 +214,7 @@ fn show(pids: &[Pid]) -> String {
 }
 
 /// Locks the directory of a group (flock(2)). The lock goes with the last copy of the descriptor, so with its engine.
-pub fn lock(group: &Group, how: FlockArg) -> Result<Flock<std::os::fd::OwnedFd>> {
+pub fn lock(group: &Group, how: FlockArg) -> Result<Flock<OwnedFd>> {
     let path = group.path().display();
     let fd = std::os::fd::AsFd::as_fd(group).try_clone_to_owned().or_call("dup", &path)?;
     Flock::lock(fd, how).map_err(|(_, errno)| Error::call("flock", path, errno))

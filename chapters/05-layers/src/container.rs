@@ -56,16 +56,10 @@ impl ContainerDir {
         }
         let half = directory().join(format!("{HALF}{}", config.id));
         fs::DirBuilder::new().mode(0o700).create(&half).or_call("mkdir", half.display())?;
-        let lock = lock_directory(&half, false)?;
-        for name in ["upper", "work", "rootfs"] {
-            let path = half.join(name);
-            fs::create_dir(&path).or_call("mkdir", path.display())?;
-        }
-        resemble(&half.join("upper"), config.layers.first())?;
-        let file = half.join("config");
-        fs::write(&file, config.render()).or_call("write", file.display())?;
         let path = path_of(&config.id);
-        fs::rename(&half, &path).or_call("rename", path.display())?;
+        let furnished = furnish(&half, &config)
+            .and_then(|lock| fs::rename(&half, &path).or_call("rename", path.display()).map(|()| lock));
+        let lock = furnished.inspect_err(|_| drop(fs::remove_dir_all(&half)))?;
         Ok(Self { path, config, lock: Some(lock) })
     }
 
@@ -202,6 +196,19 @@ fn sweep() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Fills the directory of a new container, locked from its first moment.
+fn furnish(half: &Path, config: &Config) -> Result<Flock<File>> {
+    let lock = lock_directory(half, false)?;
+    for name in ["upper", "work", "rootfs"] {
+        let path = half.join(name);
+        fs::create_dir(&path).or_call("mkdir", path.display())?;
+    }
+    resemble(&half.join("upper"), config.layers.first())?;
+    let file = half.join("config");
+    fs::write(&file, config.render()).or_call("write", file.display())?;
+    Ok(lock)
 }
 
 /// The container's `/` has the mode and owner of its upper directory: those of the topmost layer are meant.

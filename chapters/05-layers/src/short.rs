@@ -144,10 +144,10 @@ fn unknown(word: &str) -> Error {
         .help("there are: ro, rw, [no]suid, [no]dev, [no]exec, size=, mode=, uid=, gid=, nr_inodes=, nr_blocks=")
 }
 
-/// An option of the file system itself (tmpfs(5)); the kernel judges a size, since `50%` is one too.
+/// An option of the file system itself (tmpfs(5)).
 ///
 /// # Errors
-/// [`Kind::Invalid`](process::Kind::Invalid) for one that there is not, or a mode that is not octal.
+/// [`Kind::Invalid`](process::Kind::Invalid) for one that there is not, a mode that is not octal, a size that is none.
 pub fn tmpfs_option(key: &str, value: &str) -> Result<(String, String)> {
     let octal = u32::from_str_radix(value, 8).is_ok_and(|mode| mode <= 0o7777);
     let number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
@@ -170,10 +170,15 @@ fn is_amount(value: &str) -> bool {
     let (number, unit) = value.split_at(digits);
     let power = match unit.to_ascii_lowercase().as_str() {
         "" | "%" => 0,
-        unit => 1 + "kmgtpe".find(unit).filter(|_| unit.len() == 1).unwrap_or(usize::MAX - 1),
+        "k" => 1,
+        "m" => 2,
+        "g" => 3,
+        "t" => 4,
+        "p" => 5,
+        "e" => 6,
+        _ => return false,
     };
-    let factor = u32::try_from(power).ok().and_then(|power| 1024_u64.checked_pow(power));
-    number.parse::<u64>().ok().zip(factor).is_some_and(|(number, factor)| number.checked_mul(factor).is_some())
+    number.parse::<u64>().is_ok_and(|number| number.checked_mul(1024_u64.pow(power)).is_some())
 }
 
 fn wrong(text: &str, why: &str) -> Error {
