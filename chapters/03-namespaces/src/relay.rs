@@ -64,7 +64,11 @@ impl Relay {
         match read(&self.master, &mut buffer) {
             Ok(count) if count > 0 => {
                 let mut out = std::io::stdout().lock();
-                out.write_all(&buffer[..count]).and_then(|()| out.flush()).or_call("write", "standard output")?;
+                match out.write_all(&buffer[..count]).and_then(|()| out.flush()) {
+                    // Nobody reads any more (`… | head`): the program goes on, and what it says is dropped.
+                    Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+                    written => written.or_call("write", "standard output")?,
+                }
                 Ok(true)
             }
             // EIO is how a master says that the other end is closed (pty(7)); an exec may open it again.

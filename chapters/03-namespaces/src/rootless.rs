@@ -10,6 +10,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, geteuid, pipe, read, write};
 use process::{Error, OrCall, Result, explain};
 
+use crate::isolation::own_umask;
 use crate::{IdMap, running, user};
 
 static ENTERED: AtomicBool = AtomicBool::new(false);
@@ -25,6 +26,7 @@ pub fn is_rootless() -> bool {
 /// # Errors
 /// `EPERM` where the host forbids user namespaces (`doctor` says what to do), `EINVAL` in a process of several threads.
 pub fn enter() -> Result<()> {
+    own_umask(); // nor do the engine's own files depend on the shell that started it
     if geteuid().is_root() {
         return Ok(());
     }

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::Pid;
 use process::{Child, Error, Kind, OrCall, Result, Stage};
 use rootfs::dirs;
@@ -136,12 +137,14 @@ pub struct Record {
     id: String,
     name: String,
     written: Option<PathBuf>,
+    /// Held from the look at the other names until ours is written, so that of two starts at once one gets it.
+    lock: Option<Flock<fs::File>>,
 }
 
 impl Record {
     /// A record of container `id`, called `name`.
     pub fn new(id: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { id: id.into(), name: name.into(), written: None }
+        Self { id: id.into(), name: name.into(), written: None, lock: None }
     }
 
     fn write(&mut self, running: &Running) -> Result<()> {
@@ -162,6 +165,10 @@ impl Stage for Record {
 
     fn prepare(&mut self) -> Result<()> {
         make_private(&directory())?;
+        let path = dirs().run.join("containers.lock");
+        let file = fs::File::create(&path).or_call("open", path.display())?;
+        let lock = Flock::lock(file, FlockArg::LockExclusive);
+        self.lock = Some(lock.map_err(|(_, errno)| Error::call("flock", path.display(), errno))?);
         match list()?.into_iter().find(|running| running.name == self.name) {
             None => Ok(()),
             Some(other) => Err(Error::new(
@@ -176,10 +183,13 @@ impl Stage for Record {
         let pid = child.pid().as_raw();
         let start_time = start_time(pid).unwrap_or_default();
         let (id, name) = (self.id.clone(), self.name.clone());
-        self.write(&Running { id, name, pid, start_time, engine_userns: own_user_namespace() })
+        self.write(&Running { id, name, pid, start_time, engine_userns: own_user_namespace() })?;
+        self.lock = None;
+        Ok(())
     }
 
     fn poststop(&mut self) -> Result<()> {
+        self.lock = None;
         match self.written.take() {
             Some(path) => fs::remove_file(&path).or_call("unlink", path.display()),
             None => Ok(()),

@@ -376,6 +376,13 @@ fn tls() -> Outcome {
     );
     let file = sandbox.file("tls/config.yml", configuration)?;
     let _server = sandbox.program("docker-registry").arg("serve").arg(file).spawn()?;
+    let listens = || std::net::TcpStream::connect((ADDRESS, 5443)).is_ok();
+    for _ in 0..500 {
+        if listens() {
+            break; // before that, skopeo would try its luck with plain HTTP
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
     let name = format!("{ADDRESS}:5443/box");
     let push = ["--insecure-policy", "copy", "--quiet", "--retry-times=5", "--dest-tls-verify=false"];
     let from = format!("oci:{}", busybox_image()?.display());
