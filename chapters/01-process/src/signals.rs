@@ -3,10 +3,11 @@
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-use crate::{Error, OrCall, Result, explain, sys};
+use crate::{Error, OrCall, Result, explain};
 
-/// Signals that the kernel sends for our own doing, and that the program must not get.
-const OURS: [Signal; 4] = [Signal::SIGCHLD, Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGTSTP];
+/// Signals that the kernel sends for our own doing, and that the program must not get. SIGPIPE: nobody reads what
+/// we say any more, and saying that we passed it on would bring the next one.
+const OURS: [Signal; 5] = [Signal::SIGCHLD, Signal::SIGPIPE, Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGTSTP];
 /// Signals of an error in this very process: they cannot be waited for.
 const FAULTS: [Signal; 6] =
     [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGILL, Signal::SIGFPE, Signal::SIGABRT, Signal::SIGTRAP];
@@ -41,11 +42,10 @@ impl Signals {
         std::os::fd::AsFd::as_fd(&self.fd)
     }
 
-    /// In the child: the mask and the actions that a program expects to be born with. Nothing is blocked, whatever our
-    /// caller had blocked: a program that cannot be told to end would only be killed.
+    /// In the child: the mask that a program expects to be born with. Nothing is blocked, whatever our caller had
+    /// blocked: a program that cannot be told to end would only be killed.
     pub fn reset() -> Result<()> {
-        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).or_call("sigprocmask", "")?;
-        sys::default_action(Signal::SIGPIPE).or_call("sigaction", "SIGPIPE")
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).or_call("sigprocmask", "")
     }
 }
 

@@ -82,11 +82,16 @@ pub fn cloexec_from(first: u32) -> Result<(), Errno> {
 }
 
 /// `execve(2)`: returns only on failure.
+///
+/// Rust's runtime ignores SIGPIPE, and a program would inherit that; we ourselves need it, until the last moment.
 pub fn execve(path: &CStr, argv: &[CString], env: &[CString]) -> Errno {
-    match nix::unistd::execve(path, argv, env) {
+    let _ = default_action(Signal::SIGPIPE);
+    let errno = match nix::unistd::execve(path, argv, env) {
         Ok(never) => match never {},
         Err(errno) => errno,
-    }
+    };
+    let _ = ignore(Signal::SIGPIPE);
+    errno
 }
 
 /// `_exit(2)`: ends the child without running what the parent has put on its stack.
@@ -95,7 +100,7 @@ pub fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Restores the default action of `signal`. Rust's runtime ignores SIGPIPE, and a child inherits that.
+/// Restores the default action of `signal`.
 pub fn default_action(signal: Signal) -> Result<(), Errno> {
     // SAFETY: SIG_DFL is no function of ours, so there is no handler that could be unsafe.
     unsafe { nix::sys::signal::signal(signal, nix::sys::signal::SigHandler::SigDfl) }.map(drop)

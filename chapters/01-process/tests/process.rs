@@ -21,6 +21,7 @@ fn main() {
         .user("init reaps orphans", init_reaps)
         .user("init passes signals on and the exit code up", init_forwards)
         .user("--explain narrates the calls", explain)
+        .user("a listener that goes away does not matter", listener_gone)
         .user("help is complete and completion is offered", help)
         .user("Ctrl-C reaches the child only", ctrl_c)
         .user("a shell is interactive", interactive_shell)
@@ -103,6 +104,9 @@ fn descriptors() -> Outcome {
     let done = sandbox.step(1).args(["run", "--", "sh", "-c", "ls /proc/self/fd"]).run()?;
     // The fourth is the directory that ls itself reads.
     assert_eq!(done.ok()?.stdout, "0\n1\n2\n3\n");
+    // Nor does anything of ours about signals: our runtime ignores SIGPIPE, and we block them all.
+    let done = sandbox.step(1).args(["run", "--", "grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"]).run()?;
+    assert_eq!(done.ok()?.stdout, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
     Ok(())
 }
 
@@ -155,6 +159,16 @@ fn explain() -> Outcome {
     done.ok()?.stderr_has("clone3(0) = ")?.stderr_has("execve(")?.stderr_has("chapter 1")?;
     let silent = sandbox.step(1).args(["run", "--", "true"]).run()?;
     assert_eq!(silent.ok()?.stderr, "");
+    Ok(())
+}
+
+fn listener_gone() -> Outcome {
+    let sandbox = Sandbox::new()?;
+    let step = harness::step(1)?.display().to_string();
+    // The narration's reader ends at once; the program says more than a pipe holds, to nobody.
+    let script = format!("({step} --explain run -- sh -c 'sleep 0.2; exit 3'; echo code $? >&3) 2>&1 | :");
+    let done = sandbox.program("sh").args(["-c", &format!("exec 3>&1; {script}")]).run()?;
+    assert_eq!(done.ok()?.text(), "code 3");
     Ok(())
 }
 
