@@ -84,7 +84,7 @@ impl DiffArgs {
         let container = ContainerDir::find(&self.name)?;
         let _held = container.hold()?;
         let mut out = std::io::stdout().lock();
-        for change in diff(&container.upper(), &container.config().layers)? {
+        for change in diff(&container.upper(), &container.lowers())? {
             writeln!(out, "{change}").or_call("write", "standard output")?;
         }
         Ok(())
@@ -95,7 +95,7 @@ impl CommitArgs {
     fn run(self) -> Result<()> {
         let container = ContainerDir::find(&self.name)?;
         let _held = container.hold()?;
-        let layers = &container.config().layers;
+        let layers = &container.lowers();
         if self.file == Path::new("-") {
             let out = std::io::stdout().lock();
             if out.is_terminal() {

@@ -1,8 +1,8 @@
 //! A container's directory, `data/containers/ID`: what it wrote, and what is remembered of it. It outlives the process.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use namespaces::id;
@@ -13,11 +13,15 @@ use process::{Error, Kind, OrCall, Result};
 use rootfs::dirs;
 
 use crate::config::Config;
+use crate::init;
 
 /// What a directory's name begins with while it is not whole yet, or not any more.
 const HALF: &str = ".half-";
 
-/// A container's directory: `upper`, `work`, `rootfs` and `config`.
+/// The layer of the engine's own mount points.
+const INIT: &str = "init";
+
+/// A container's directory: `upper`, `work`, `init`, `rootfs` and `config`.
 #[derive(Debug)]
 pub struct ContainerDir {
     path: PathBuf,
@@ -28,6 +32,12 @@ pub struct ContainerDir {
 /// Where the directory of container `id` lies, whether there is one or not.
 pub fn path_of(id: &str) -> PathBuf {
     directory().join(id)
+}
+
+/// The layers below what the container of `config` writes, topmost first.
+pub fn lowers_of(config: &Config) -> Vec<PathBuf> {
+    let init = (!config.layers.is_empty()).then(|| path_of(&config.id).join(INIT));
+    init.into_iter().chain(config.layers.iter().cloned()).collect()
 }
 
 /// Where they all lie.
@@ -112,6 +122,11 @@ impl ContainerDir {
     /// What is remembered of it.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The layers below what the container wrote, topmost first: the engine's mount points, then the image's.
+    pub fn lowers(&self) -> Vec<PathBuf> {
+        lowers_of(&self.config)
     }
 
     /// What the container wrote.
@@ -205,22 +220,14 @@ fn furnish(half: &Path, config: &Config) -> Result<Flock<File>> {
         let path = half.join(name);
         fs::create_dir(&path).or_call("mkdir", path.display())?;
     }
-    resemble(&half.join("upper"), config.layers.first())?;
+    // The container's `/` has the mode and owner of its upper directory: those of the topmost layer are meant.
+    init::resemble(&half.join("upper"), config.layers.first().and_then(|layer| layer.metadata().ok()).as_ref())?;
+    if !config.layers.is_empty() {
+        init::make(&half.join(INIT), &config.layers)?;
+    }
     let file = half.join("config");
     fs::write(&file, config.render()).or_call("write", file.display())?;
     Ok(lock)
-}
-
-/// The container's `/` has the mode and owner of its upper directory: those of the topmost layer are meant.
-fn resemble(upper: &Path, layer: Option<&PathBuf>) -> Result<()> {
-    let about: Option<Metadata> = layer.and_then(|layer| layer.metadata().ok());
-    let (mode, owner) = about.map_or((0o755, (0, 0)), |about| (about.mode() & 0o7777, (about.uid(), about.gid())));
-    match std::os::unix::fs::chown(upper, Some(owner.0), Some(owner.1)) {
-        // An owner that our user namespace does not know cannot be given; the container's root takes its place.
-        Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => {}
-        done => done.or_call("chown", upper.display())?,
-    }
-    fs::set_permissions(upper, fs::Permissions::from_mode(mode)).or_call("chmod", upper.display())
 }
 
 /// A lock on a directory (flock(2)), which ends with the process, however that ends.

@@ -14,6 +14,7 @@ mod diff;
 mod dir;
 mod doctor;
 mod filesystem;
+mod init;
 mod long;
 mod lower;
 mod marks;

@@ -3,7 +3,7 @@
 use process::{Attend, Child, Result, Stage};
 
 use crate::config::Config;
-use crate::container::{ContainerDir, path_of};
+use crate::container::{ContainerDir, lowers_of, path_of};
 use crate::overlay::Overlay;
 use crate::volume::Volume;
 
@@ -27,7 +27,7 @@ impl Storage {
     pub fn overlay(&self, read_only: bool) -> Overlay {
         let path = path_of(&self.config.id);
         let (upper, work) = (path.join("upper"), path.join("work"));
-        Overlay { lowers: self.config.layers.clone(), upper, work, merged: self.config.rootfs(), read_only }
+        Overlay { lowers: lowers_of(&self.config), upper, work, merged: self.config.rootfs(), read_only }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::world::World;
 pub const TESTS: &[(&str, Test)] = &[
     ("writing copies up and leaves the layer alone", copy_up),
     ("diff lists what was added, changed and deleted", diff),
+    ("what the engine mounts on is no change", mount_points),
     ("a directory made anew is opaque", opaque),
     ("the topmost of 120 layers wins", many_layers),
     ("paths of layers may hold colons, commas and backslashes", odd_paths),
@@ -40,6 +41,17 @@ fn diff(world: &World) -> Outcome {
     let wanted = "C /data\nD /data/sub\nC /etc\nC /etc/motd\nA /etc/new\nA /opt\nA /opt/a\nC /root\n";
     assert_eq!(world.ok(&["diff", "c1"])?, wanted);
     world.step(&["diff", "no-such"]).run()?.code(125)?.stderr_has("no container is called")?;
+    Ok(())
+}
+
+/// A layer with nothing in it but a shell: the engine needs places for /proc, /etc/hosts and others.
+fn mount_points(world: &World) -> Outcome {
+    let bare = world.host("bare")?;
+    fs::create_dir(bare.join("bin"))?;
+    fs::copy(world.base.join("bin/busybox"), bare.join("bin/busybox"))?;
+    let layer = bare.display().to_string();
+    world.ok(&["run", "--name", "bare", "--layer", &layer, "/bin/busybox", "sh", "-c", "echo text > /new"])?;
+    assert_eq!(world.ok(&["diff", "bare"])?, "A /new\n");
     Ok(())
 }
 
