@@ -4,7 +4,7 @@
 //! that it still reaches the reader after the child has been given a terminal of its own.
 
 use std::fmt::Arguments;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
 
 use colored::Colorize;
@@ -31,7 +31,8 @@ pub fn say(chapter: u8, why: &str, call: Arguments<'_>) {
         let call = format!("{:<52}", shorten(&call.to_string()));
         let place = format!("chapter {chapter}");
         // One write, so that lines of parent and child do not mix; a closed terminal is no reason to stop.
-        let line = format!("  {} {}: {}\r\n", call.cyan(), why, place.yellow());
+        let end = if out.is_terminal() { "\r\n" } else { "\n" }; // a raw terminal stays in its column otherwise
+        let line = format!("  {} {}: {}{end}", call.cyan(), why, place.yellow());
         let _ = out.write_all(line.as_bytes());
     }
 }

@@ -113,6 +113,9 @@ impl Account {
     fn assume(&self) -> Result<()> {
         let groups: Vec<_> = self.groups.iter().copied().map(Gid::from_raw).collect();
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
+        if !Uid::effective().is_root() && (uid, gid) == (Uid::effective(), Gid::effective()) {
+            return Ok(()); // it is us already, and an ordinary user has no other groups to give
+        }
         let help = "this user namespace does not know the id, or only root may change it";
         let set = setgroups(&groups).or_call("setgroups", format!("{:?}", self.groups));
         // In a user namespace with a single id, setgroups is denied (user_namespaces(7)); there is nothing to give up.

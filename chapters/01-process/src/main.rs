@@ -31,7 +31,7 @@ struct Run {
     #[command(flatten)]
     process: ProcessArgs,
     /// The program and its arguments
-    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD", help_heading = None::<&str>)]
     command: Vec<OsString>,
 }
 

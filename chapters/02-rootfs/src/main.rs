@@ -51,7 +51,7 @@ struct Run {
     #[command(flatten)]
     process: ProcessArgs,
     /// The program and its arguments
-    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD", help_heading = None::<&str>)]
     command: Vec<OsString>,
 }
 
@@ -60,7 +60,7 @@ struct Out {
     #[command(flatten)]
     root: RootArgs,
     /// What to run outside; shows where it stands if none
-    #[arg(trailing_var_arg = true, value_name = "CMD")]
+    #[arg(trailing_var_arg = true, value_name = "CMD", help_heading = None::<&str>)]
     command: Vec<OsString>,
 }
 

@@ -6,11 +6,11 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use nix::sched::CloneFlags;
 use nix::unistd::geteuid;
-use process::{Error, Result, Stage};
+use process::{Error, Program, Result, Stage, UserSpec};
 
 use crate::isolation::{CLONE_NEWTIME, Isolation};
 use crate::running::Record;
-use crate::{IdMap, IdRange, PivotRoot, SystemMounts, UserNamespace, id};
+use crate::{IdMap, IdRange, Manner, PivotRoot, SystemMounts, UserNamespace, id};
 
 /// Options about namespaces.
 #[derive(Debug, Clone, Default, Args)]
@@ -118,6 +118,7 @@ pub struct Plan {
     /// The maps of a new user namespace, if there is to be one.
     pub map: Option<IdMap>,
     boot_offset: i64,
+    manner: Manner,
 }
 
 impl NamespaceArgs {
@@ -146,6 +147,7 @@ impl NamespaceArgs {
             flags,
             map,
             boot_offset: self.boot_offset,
+            manner: Manner::default(),
         })
     }
 
@@ -183,13 +185,21 @@ impl NamespaceArgs {
 }
 
 impl Plan {
+    /// Tells `program` its host name, and remembers how it is started, for what `exec` runs beside it.
+    pub fn remember(&mut self, program: &mut Program, user: Option<&UserSpec>) {
+        if program.var("HOSTNAME").is_none() && self.flags.contains(CloneFlags::CLONE_NEWUTS) {
+            program.set_var("HOSTNAME", &self.hostname);
+        }
+        self.manner = Manner::of(program, user);
+    }
+
     /// The first stages of every list: the user namespace if there is one, the record, the namespaces.
     pub fn isolate(&self) -> Vec<Box<dyn Stage>> {
         let mut stages: Vec<Box<dyn Stage>> = Vec::new();
         if let Some(map) = &self.map {
             stages.push(Box::new(UserNamespace::new(map.clone())));
         }
-        stages.push(Box::new(Record::new(&self.id, &self.name)));
+        stages.push(Box::new(Record::new(&self.id, &self.name, self.manner.clone())));
         let (flags, hostname, boot_offset) = (self.flags, self.hostname.clone(), self.boot_offset);
         stages.push(Box::new(Isolation { flags, hostname, boot_offset }));
         stages

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use namespaces::{BindRoot, Join, NamespaceArgs, TerminalArgs, inspect, running};
+use namespaces::{BindRoot, Join, NamespaceArgs, Plan, TerminalArgs, inspect, running};
 use nix::unistd::Pid;
 use process::cli::{self, Common, clean_env};
 use process::{Container, ProcessArgs, Program, Result, Stage};
@@ -50,7 +50,7 @@ struct Run {
     #[command(flatten)]
     namespaces: NamespaceArgs,
     /// The program and its arguments
-    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD", help_heading = None::<&str>)]
     command: Vec<OsString>,
 }
 
@@ -61,7 +61,7 @@ struct Out {
     #[command(flatten)]
     namespaces: NamespaceArgs,
     /// What to run outside; shows where it stands if none
-    #[arg(trailing_var_arg = true, value_name = "CMD")]
+    #[arg(trailing_var_arg = true, value_name = "CMD", help_heading = None::<&str>)]
     command: Vec<OsString>,
 }
 
@@ -72,10 +72,10 @@ struct Exec {
     #[command(flatten)]
     terminal: TerminalArgs,
     /// A process id, or the name or id of a container
-    #[arg(value_name = "PID")]
+    #[arg(value_name = "PID", help_heading = None::<&str>)]
     target: String,
     /// The program and its arguments
-    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD", help_heading = None::<&str>)]
     command: Vec<OsString>,
 }
 
@@ -96,8 +96,10 @@ fn main() -> ExitCode {
 
 impl Run {
     fn run(self) -> Result<ExitCode> {
-        let program = self.process.program(&self.command, clean_env())?;
-        let mut stages = rooted(&self.namespaces, &self.root)?;
+        let mut program = self.process.program(&self.command, clean_env())?;
+        let mut plan = self.namespaces.plan()?;
+        plan.remember(&mut program, self.process.user.as_ref());
+        let mut stages = rooted(&plan, &self.root)?;
         stages.push(Box::new(self.process.identity()));
         stages.push(Box::new(self.terminal.console()));
         Ok(cli::finish(Container::new(program, stages).run()?))
@@ -107,15 +109,15 @@ impl Run {
 impl Out {
     fn run(self) -> Result<ExitCode> {
         let command = if self.command.is_empty() { Escape::default_command() } else { self.command };
-        let mut stages = rooted(&self.namespaces, &self.root)?;
+        let mut stages = rooted(&self.namespaces.plan()?, &self.root)?;
         stages.push(Box::new(Escape));
         Ok(cli::finish(Container::new(Program::new(command, clean_env()), stages).run()?))
     }
 }
 
 /// The recipe: namespaces, a root, what belongs into it, and then the root is taken.
-fn rooted(namespaces: &NamespaceArgs, root: &RootArgs) -> Result<Vec<Box<dyn Stage>>> {
-    let (plan, root) = (namespaces.plan()?, root.path()?);
+fn rooted(plan: &Plan, root: &RootArgs) -> Result<Vec<Box<dyn Stage>>> {
+    let root = root.path()?;
     let mut stages = plan.isolate();
     stages.push(Box::new(BindRoot::new(root.clone())));
     stages.push(Box::new(plan.system_mounts(root.clone())));

@@ -77,7 +77,8 @@ fn make_new(map: &IdMap) -> Result<()> {
             drop(go);
             let status = waitpid(child, None).or_call("waitpid", child)?;
             made.map_err(|error| {
-                error.help("the host forbids user namespaces to ordinary users; `doctor` tells how to allow them")
+                error
+                    .help("the host forbids user namespaces to ordinary users; `step07 doctor` tells how to allow them")
             })?;
             explain!(3, "root, of a user namespace", "unshare(NEWUSER)");
             match status {

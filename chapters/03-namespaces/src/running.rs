@@ -12,6 +12,8 @@ use nix::unistd::Pid;
 use process::{Child, Error, Kind, OrCall, Result, Stage};
 use rootfs::dirs;
 
+use crate::Manner;
+
 /// The way out where a directory of the engine's cannot be had.
 const OTHER_PLACES: &str = "COOPER_DATA and COOPER_RUN name other places for the engine's things";
 
@@ -31,6 +33,8 @@ pub struct Running {
     pub start_time: u64,
     /// The engine's user namespace (its inode), to find one that can be shared.
     pub engine_userns: u64,
+    /// How its program was started.
+    pub manner: Manner,
 }
 
 impl Running {
@@ -52,6 +56,7 @@ impl Running {
             pid: field("pid")?.parse().ok()?,
             start_time: field("start-time")?.parse().ok()?,
             engine_userns: field("engine-userns")?.parse().ok()?,
+            manner: Manner::parse(text),
         })
     }
 
@@ -59,7 +64,7 @@ impl Running {
         let mut text = String::new();
         let _ = writeln!(text, "name {}\npid {}\nstart-time {}", self.name, self.pid, self.start_time);
         let _ = writeln!(text, "engine-userns {}", self.engine_userns);
-        text
+        text + &self.manner.render()
     }
 }
 
@@ -136,15 +141,16 @@ pub fn find(name: &str) -> Result<Running> {
 pub struct Record {
     id: String,
     name: String,
+    manner: Manner,
     written: Option<PathBuf>,
     /// Held from the look at the other names until ours is written, so that of two starts at once one gets it.
     lock: Option<Flock<fs::File>>,
 }
 
 impl Record {
-    /// A record of container `id`, called `name`.
-    pub fn new(id: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { id: id.into(), name: name.into(), written: None, lock: None }
+    /// A record of container `id`, called `name`, whose program is started in this manner.
+    pub fn new(id: impl Into<String>, name: impl Into<String>, manner: Manner) -> Self {
+        Self { id: id.into(), name: name.into(), manner, written: None, lock: None }
     }
 
     fn write(&mut self, running: &Running) -> Result<()> {
@@ -182,8 +188,8 @@ impl Stage for Record {
     fn create_runtime(&mut self, child: &Child) -> Result<()> {
         let pid = child.pid().as_raw();
         let start_time = start_time(pid).unwrap_or_default();
-        let (id, name) = (self.id.clone(), self.name.clone());
-        self.write(&Running { id, name, pid, start_time, engine_userns: own_user_namespace() })?;
+        let (id, name, manner) = (self.id.clone(), self.name.clone(), self.manner.clone());
+        self.write(&Running { id, name, pid, start_time, engine_userns: own_user_namespace(), manner })?;
         self.lock = None;
         Ok(())
     }
@@ -240,7 +246,14 @@ mod tests {
     fn a_record_reads_as_it_was_written() {
         let pid = std::process::id() as i32;
         let name = "web".to_owned();
-        let record = Running { id: "ab".into(), name, pid, start_time: start_time(pid).unwrap(), engine_userns: 7 };
+        let record = Running {
+            id: "ab".into(),
+            name,
+            pid,
+            start_time: start_time(pid).unwrap(),
+            engine_userns: 7,
+            manner: Manner::default(),
+        };
         assert_eq!(Running::parse("ab", &record.render()), Some(record.clone()));
         assert!(record.is_alive());
         assert!(!Running { start_time: record.start_time + 1, ..record }.is_alive(), "the pid alone is not enough");

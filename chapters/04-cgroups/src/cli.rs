@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use namespaces::{Join, TerminalArgs, id, running};
 use process::cli::{self, clean_env};
-use process::{Container, OrCall, ProcessArgs, Result, Stage};
+use process::{Container, Identity, OrCall, ProcessArgs, Result, Stage};
 
 use crate::table::{self, Watched};
 use crate::{Group, JoinGroup};
@@ -36,10 +36,10 @@ pub struct ExecArgs {
     #[command(flatten)]
     terminal: TerminalArgs,
     /// The name or id of a container
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", help_heading = None::<&str>)]
     name: String,
     /// The program and its arguments
-    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD", help_heading = None::<&str>)]
     command: Vec<OsString>,
 }
 
@@ -86,11 +86,15 @@ impl GroupCommand {
 impl ExecArgs {
     fn run(self) -> Result<ExitCode> {
         let container = running::find(&self.name)?;
-        let program = self.process.program(&self.command, clean_env())?;
+        // As the container's own program, unless told otherwise: an image that names a user means it.
+        let manner = container.manner.clone();
+        let base = if manner.env.is_empty() { clean_env() } else { manner.env };
+        let mut program = self.process.program(&self.command, base)?;
+        program.cwd = program.cwd.or(manner.cwd);
         let stages: Vec<Box<dyn Stage>> = vec![
             Box::new(JoinGroup::new(&container)?),
             Box::new(Join::new(container.pid())?),
-            Box::new(self.process.identity()),
+            Box::new(Identity::new(self.process.user.or(manner.user))),
             Box::new(self.terminal.console()),
         ];
         Ok(cli::finish(Container::new(program, stages).run()?))

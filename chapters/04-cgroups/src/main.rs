@@ -47,7 +47,7 @@ struct Run {
     #[command(flatten)]
     limits: Limits,
     /// The program and its arguments
-    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD", help_heading = None::<&str>)]
     command: Vec<OsString>,
 }
 
@@ -66,8 +66,9 @@ fn main() -> ExitCode {
 impl Run {
     fn run(self) -> Result<ExitCode> {
         self.limits.check()?;
-        let (plan, root) = (self.namespaces.plan()?, self.root.path()?);
-        let program = self.process.program(&self.command, clean_env())?;
+        let (mut plan, root) = (self.namespaces.plan()?, self.root.path()?);
+        let mut program = self.process.program(&self.command, clean_env())?;
+        plan.remember(&mut program, self.process.user.as_ref());
         let mut stages = plan.isolate();
         stages.push(Box::new(BindRoot::new(root.clone())));
         stages.push(Box::new(plan.system_mounts(root.clone())));

@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::time::Duration;
 
-use common::{count, counting, end, run, step04};
+use common::{count, counting, end, idle, run, step04};
 use harness::{Outcome, Sandbox, Suite};
 
 fn main() {
@@ -19,6 +19,10 @@ fn main() {
         .user("doctor tells of groups and controllers", doctor)
         .root("root: a container is paused and goes on", pause)
         .needs(&["busybox"])
+        .root("root: exec begins as the container's program did", || exec_manner(&Sandbox::new()?))
+        .needs(&["busybox"])
+        .user("ordinary: exec begins as the container's program did", || exec_manner(&Sandbox::ordinary()?))
+        .needs(&["busybox", "userns", "subuid"])
         .root("root: the next start sweeps what kill -9 left", kill_nine)
         .needs(&["busybox"])
         .root("root: --share cgroup leaves the host's mount as it is", shared_namespace)
@@ -154,6 +158,17 @@ fn pause() -> Outcome {
     std::thread::sleep(Duration::from_millis(300));
     assert!(count(&sandbox)? > held, "it does not go on");
     step04(&sandbox, &["exec", "counter", "echo", "inside"])?.ok()?.stdout_has("inside")?;
+    end(running)
+}
+
+/// User, directory and variables are the container's, not the engine's; an option wins over them.
+fn exec_manner(sandbox: &Sandbox) -> Outcome {
+    let running = idle(sandbox, "idle", &["-u", "7:8", "-w", "/tmp", "-e", "MY=one  two", "--hostname", "inside"])?;
+    let script = "grep -E '^(Uid|Gid)' /proc/self/status; pwd; echo \"$MY\" $HOSTNAME";
+    let done = step04(sandbox, &["exec", "idle", "sh", "-c", script])?.ok()?;
+    assert_eq!(done.stdout, "Uid:\t7\t7\t7\t7\nGid:\t8\t8\t8\t8\n/tmp\none  two inside\n");
+    let done = step04(sandbox, &["exec", "-u", "0", "-w", "/", "-e", "MY=two", "idle", "sh", "-c", script])?.ok()?;
+    assert_eq!(done.stdout, "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\n/\ntwo inside\n");
     end(running)
 }
 

@@ -162,15 +162,27 @@ pub(crate) fn age(since: SystemTime) -> String {
 
 impl RmArgs {
     fn run(self) -> Result<()> {
+        // All of them are tried; what cannot be removed is told, the last of it as the command's own failure.
+        let mut failed = None;
         for name in &self.names {
-            let mut container = ContainerDir::find(name)?;
-            if self.force {
-                kill(&mut container)?;
+            match self.remove(name) {
+                Ok(()) => println!("{name}"),
+                Err(error) => {
+                    if let Some(before) = failed.replace(error) {
+                        process::cli::report(&before);
+                    }
+                }
             }
-            remove_with_volumes(container)?;
-            println!("{name}");
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn remove(&self, name: &str) -> Result<()> {
+        let mut container = ContainerDir::find(name)?;
+        if self.force {
+            kill(&mut container)?;
+        }
+        remove_with_volumes(container)
     }
 }
 

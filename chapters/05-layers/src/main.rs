@@ -55,7 +55,7 @@ struct Run {
     #[arg(long, help_heading = "Layer options")]
     rm: bool,
     /// The program and its arguments
-    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD", help_heading = None::<&str>)]
     command: Vec<OsString>,
 }
 
@@ -79,8 +79,9 @@ impl Run {
         self.limits.check()?;
         cgroups::delegate(); // while the user's own bus still knows us
         rootless::enter()?;
-        let plan = self.namespaces.plan()?;
-        let program = self.process.program(&self.command, clean_env())?;
+        let mut plan = self.namespaces.plan()?;
+        let mut program = self.process.program(&self.command, clean_env())?;
+        plan.remember(&mut program, self.process.user.as_ref());
         let mut config = Config::new(&plan.id, &plan.name, self.layers.lowers()?, self.command);
         let root = config.rootfs();
         let mounts = Mounts::new(root.clone(), self.mounts.specs()?)?;

@@ -58,10 +58,10 @@ struct Run {
     #[command(flatten)]
     network: NetworkArgs,
     /// Remove the container when it has ended, and what it wrote
-    #[arg(long)]
+    #[arg(long, help_heading = "Layer options")]
     rm: bool,
     /// The program and its arguments
-    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD", help_heading = None::<&str>)]
     command: Vec<OsString>,
 }
 
@@ -72,7 +72,8 @@ fn main() -> ExitCode {
         Command::Layer(command) => command.run(),
         Command::Group(command) => command.run(),
         Command::Doctor => {
-            let checks = [namespaces::doctor(), cgroups::doctor(), layers::doctor(), network::doctor()];
+            let checks =
+                [rootfs::doctor(), namespaces::doctor(), cgroups::doctor(), layers::doctor(), network::doctor()];
             process::doctor::print(&checks.concat());
             Ok(ExitCode::SUCCESS)
         }
@@ -86,7 +87,7 @@ impl Run {
         cgroups::delegate(); // while the user's own bus still knows us
         rootless::enter()?;
         let mut plan = self.namespaces.plan()?;
-        let program = self.process.program(&self.command, clean_env())?;
+        let mut program = self.process.program(&self.command, clean_env())?;
         let mut config = Config::new(&plan.id, &plan.name, self.layers.lowers()?, self.command);
         let root = config.rootfs();
         let mounts = Mounts::new(root.clone(), self.mounts.specs()?)?;
@@ -95,6 +96,7 @@ impl Run {
         let overlay = storage.overlay(self.mounts.read_only);
         let network = Net::new(&self.network, &mut plan, root.clone())?;
 
+        plan.remember(&mut program, self.process.user.as_ref());
         let mut stages = plan.isolate();
         stages.push(Box::new(storage));
         stages.push(Box::new(overlay));

@@ -32,7 +32,7 @@ pub enum Command {
     Network(NetworkCommand),
     /// Say what this machine can do, and the command that mends what it cannot
     Doctor,
-    /// Print a completion script: source <(PROGRAM completion bash)
+    /// Print a completion script for a shell, to be sourced
     Completion {
         /// The shell
         shell: Shell,
@@ -57,12 +57,12 @@ pub struct Run {
     #[command(flatten)]
     image: ImageArgs,
     /// Remove the container when it has ended, and what it wrote
-    #[arg(long)]
+    #[arg(long, help_heading = "Layer options")]
     rm: bool,
     /// The image (a reference, the ID of one that is here, or `host` for this machine's own programs),
     /// then the program and its arguments, instead of the image's own
     // One list, so that everything behind the image is the program's, options too.
-    #[arg(required = true, trailing_var_arg = true, num_args = 1.., value_names = ["IMAGE", "CMD"])]
+    #[arg(required = true, trailing_var_arg = true, num_args = 1.., value_names = ["IMAGE", "CMD"], help_heading = None::<&str>)]
     image_and_command: Vec<OsString>,
 }
 
@@ -97,7 +97,7 @@ impl Run {
         let store = Store::open()?;
         let hold = store.hold()?;
         let (image, command) = self.image.obtain_first(&store, &self.image_and_command)?;
-        let planned = Planned::new(&image.config, &self.process, self.image.entrypoint.as_deref(), command)?;
+        let mut planned = Planned::new(&image.config, &self.process, self.image.entrypoint.as_deref(), command)?;
 
         let mut plan = self.namespaces.plan()?;
         let mut config = Config::new(&plan.id, &plan.name, image.lowers(&store), planned.program.argv.clone());
@@ -109,6 +109,7 @@ impl Run {
         let storage = Storage::new(config, self.rm);
         let overlay = storage.overlay(self.mounts.read_only);
 
+        plan.remember(&mut planned.program, planned.user.as_ref());
         let mut stages = plan.isolate();
         stages.push(Box::new(storage));
         stages.push(Box::new(hold.until_prepared()));

@@ -48,6 +48,13 @@ pub fn pull(
     progress: &dyn Progress,
 ) -> Result<Pulled> {
     if reference.is_host() {
+        let here = Platform::here();
+        if let Some(other) = platform.filter(|wanted| wanted.suits(&here).is_none()) {
+            return Err(Error::invalid(format!(
+                "the image host is made of this machine's programs: {here}, not {other}"
+            ))
+            .help("leave --platform out, or take an image from a registry"));
+        }
         return host::build(store, reference, progress);
     }
     let hold = store.hold()?;
