@@ -1,11 +1,15 @@
 //! The stage that makes a container's directory before the process exists, and takes it away if it shall not stay.
 
+use namespaces::running;
 use process::{Attend, Child, Result, Stage};
 
 use crate::config::Config;
 use crate::container::{ContainerDir, lowers_of, path_of};
 use crate::overlay::Overlay;
 use crate::volume::Volume;
+
+/// The annotation of a container that goes when it has ended.
+const REMOVE: &str = "remove";
 
 /// Holds the container's directory while the container lives.
 pub struct Storage {
@@ -19,7 +23,10 @@ impl Storage {
     /// The directory for `config`; with `remove` it goes when the container has ended (`--rm`).
     ///
     /// A container whose program never ran leaves none in either case.
-    pub fn new(config: Config, remove: bool) -> Self {
+    pub fn new(mut config: Config, remove: bool) -> Self {
+        if remove {
+            config.annotations.insert(REMOVE.into(), "true".into());
+        }
         Self { config, remove, directory: None, started: false }
     }
 
@@ -37,6 +44,7 @@ impl Stage for Storage {
     }
 
     fn prepare(&mut self) -> Result<()> {
+        sweep_killed()?;
         self.directory = Some(ContainerDir::create(self.config.clone())?);
         Ok(())
     }
@@ -52,6 +60,18 @@ impl Stage for Storage {
             _ => Ok(()),
         }
     }
+}
+
+/// Removes containers that were not to stay, but whose engine was killed before it could remove them.
+fn sweep_killed() -> Result<()> {
+    let running = running::list()?;
+    let alive = |id: &str| running.iter().any(|one| one.id == id);
+    let to_go = |one: &ContainerDir| one.config().annotations.contains_key(REMOVE) && !alive(&one.config().id);
+    for container in ContainerDir::list()?.into_iter().filter(|one| to_go(one) && !one.is_locked()) {
+        // Another start may be doing the same, or somebody reads it: then the next one does it.
+        let _ = remove_with_volumes(container);
+    }
+    Ok(())
 }
 
 /// Removes a container, and the volumes that were made for it alone.

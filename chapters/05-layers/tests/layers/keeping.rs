@@ -15,6 +15,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("a name is taken until the container is removed", name),
     ("a running container is not removed, unless by force", running),
     ("kill -9 leaves no mounts, and the next start works", kill_nine),
+    ("--rm holds also after kill -9, with the next start", killed_and_removed),
     ("of two that want a name at once, one gets it", name_at_once),
     ("exec sees the root and what is mounted on it", exec),
     ("what was half made or half removed is swept", half),
@@ -91,6 +92,24 @@ fn kill_nine(world: &World) -> Outcome {
     assert_eq!(world.ok(&["diff", "web"])?, "A /h\nA /t\nA /x\n");
     world.ok(&["rm", "web"])?;
     assert_eq!(world.inside(&["--name", "web", "-v", "vol:/data"], "ls /data")?, "link\none\nsub\n");
+    Ok(())
+}
+
+/// `--rm` holds also where nobody was left to do it: the next start does.
+fn killed_and_removed(world: &World) -> Outcome {
+    let mut container = world.container(&["--rm", "--name", "brief", "-v", "/kept"], "echo up; sleep 60").spawn()?;
+    container.says("up")?;
+    container.signal(Signal::SIGKILL)?;
+    container.wait()?.code(137)?;
+    for _ in 0..100 {
+        if world.ok(&["ps"])?.lines().count() == 1 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    world.inside(&["--rm", "--name", "brief"], "true")?;
+    assert_eq!(world.ok(&["ls"])?.lines().count(), 1);
+    assert_eq!(world.ok(&["volume", "ls"])?.lines().count(), 1);
     Ok(())
 }
 
