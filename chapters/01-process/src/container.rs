@@ -66,6 +66,7 @@ impl Container {
         let signals = Signals::block()?;
         let flags = self.stages.list.iter().fold(CloneFlags::empty(), |all, stage| all | stage.namespaces());
         let cgroup = self.stages.list.iter().find_map(|stage| stage.cgroup());
+        let into = if cgroup.is_some() { "|INTO_CGROUP" } else { "" };
         match sys::clone3(flags, cgroup).map_err(|errno| refused(flags, errno))? {
             Cloned::Child => {
                 drop(sync);
@@ -75,7 +76,7 @@ impl Container {
             }
             Cloned::Parent(pid, pidfd) => {
                 drop(childs);
-                explain!(1, "a child, a copy of this process", "clone3({}) = {pid}", names(flags));
+                explain!(1, "a child, a copy of this process", "clone3({}{into}) = {pid}", names(flags));
                 let child = Owned(Some(Child::new(pid, pidfd)));
                 self.stages.each(|stage| stage.create_runtime(child.get()))?;
                 sync.send(&Message::Go)?;

@@ -9,6 +9,9 @@ use std::sync::OnceLock;
 
 use colored::Colorize;
 
+/// The column of the calls, in characters.
+const WIDTH: usize = 52;
+
 static NARRATOR: OnceLock<std::fs::File> = OnceLock::new();
 
 /// Turns the narration on for this process and the children it makes.
@@ -28,10 +31,13 @@ pub fn on() -> bool {
 /// Writes one line: the call as it was made, why, and the chapter. Use [`explain!`](crate::explain!).
 pub fn say(chapter: u8, why: &str, call: Arguments<'_>) {
     if let Some(mut out) = NARRATOR.get() {
-        let call = format!("{:<52}", shorten(&call.to_string()));
-        let place = format!("chapter {chapter}");
-        // One write, so that lines of parent and child do not mix; a closed terminal is no reason to stop.
         let end = if out.is_terminal() { "\r\n" } else { "\n" }; // a raw terminal stays in its column otherwise
+        let mut call = format!("{:<WIDTH$}", shorten(&call.to_string()));
+        let place = format!("chapter {chapter}");
+        if call.chars().count() > WIDTH {
+            call = format!("{call}{end}  {:<WIDTH$}", ""); // the reasons stay in their column
+        }
+        // One write, so that lines of parent and child do not mix; a closed terminal is no reason to stop.
         let line = format!("  {} {}: {}{end}", call.cyan(), why, place.yellow());
         let _ = out.write_all(line.as_bytes());
     }

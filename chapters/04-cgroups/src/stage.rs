@@ -130,7 +130,7 @@ impl Stage for Cgroup {
 
     fn create_container(&mut self) -> Result<()> {
         if let Some(held) = &self.held {
-            explain!(4, "born in its group, by clone3's INTO_CGROUP", "{}", held.group.path().display());
+            explain!(4, "born in its group", "clone3(INTO_CGROUP, {})", held.group.path().display());
         }
         view::mount(&self.root, self.own_namespace)
     }
