@@ -67,7 +67,9 @@ fn sweep_killed() -> Result<()> {
     let running = running::list()?;
     let alive = |id: &str| running.iter().any(|one| one.id == id);
     let to_go = |one: &ContainerDir| one.config().annotations.contains_key(REMOVE) && !alive(&one.config().id);
-    for container in ContainerDir::list()?.into_iter().filter(|one| to_go(one) && !one.is_locked()) {
+    // A directory that cannot be read is told by whoever makes the new container in it.
+    let all = ContainerDir::list().unwrap_or_default();
+    for container in all.into_iter().filter(|one| to_go(one) && !one.is_locked()) {
         // Another start may be doing the same, or somebody reads it: then the next one does it.
         let _ = remove_with_volumes(container);
     }
