@@ -191,7 +191,7 @@ fn kill_nine() -> Outcome {
     Ok(())
 }
 
-/// What `ls` says.
+/// What `ps` says.
 fn group_of(sandbox: &Sandbox, name: &str) -> Outcome<std::path::PathBuf> {
     let list = step04(sandbox, &["ps"])?.ok()?;
     let line = list.stdout.lines().find(|line| line.contains(name)).ok_or("it is not listed")?;
