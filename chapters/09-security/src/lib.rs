@@ -1,0 +1,1 @@
+//! Chapter 9: security. Capabilities, seccomp, masked paths, devices, rlimits, labels, id-mapped mounts
