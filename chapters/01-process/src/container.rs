@@ -2,6 +2,8 @@
 //!
 //! What a state does not allow does not compile, and every state undoes itself when dropped.
 
+use std::path::Path;
+
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
@@ -9,10 +11,10 @@ use nix::sys::wait::waitpid;
 
 use crate::init::Init;
 use crate::signals::Signals;
-use crate::sync::{Message, Sync};
+use crate::sync::{Listener, Message, Sync};
 use crate::sys::{self, Cloned};
 use crate::terminal::Foreground;
-use crate::{Attend, Child, Error, Exit, Program, Result, Stage, explain};
+use crate::{Attend, Child, Error, Exit, Keep, Program, Result, Stage, explain};
 
 /// A container that is only planned: a program and the stages that will prepare its place.
 pub struct Container {
@@ -39,6 +41,15 @@ pub struct Running {
     pub(crate) stages: Stages,
 }
 
+/// A running container's process, let go by its stages: what is needed to go on with it under another program.
+#[derive(Debug)]
+pub struct Handed {
+    /// The container's first process.
+    pub child: Child,
+    /// What must stay with whoever goes on with it: descriptors, other processes.
+    pub keep: Vec<Keep>,
+}
+
 /// The program has ended and the stages are undone.
 #[derive(Debug)]
 pub struct Exited {
@@ -58,10 +69,26 @@ impl Container {
     ///
     /// # Errors
     /// Whatever a stage reports, from either side, and what clone3(2) does. Everything is undone then.
-    pub fn create(mut self) -> Result<Created> {
+    pub fn create(self) -> Result<Created> {
+        self.make(None)
+    }
+
+    /// Makes the child and has every stage prepare it, but lets go of it: this process may end, and any other one
+    /// calls [`start`](crate::start) with the same `socket`, a path at which the child waits from now on. What the
+    /// stages have made is not undone by this process either: the OCI runtime's `create` on the command line.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), and as bind(2) of `socket`. Everything is undone then.
+    pub fn create_apart(self, socket: &Path) -> Result<Child> {
+        let mut created = self.make(Some(Listener::bind(socket)?))?;
+        created.stages.forget();
+        created.child.0.take().ok_or_else(|| Error::invalid("the child is gone"))
+    }
+
+    fn make(mut self, start: Option<Listener>) -> Result<Created> {
         only_one_thread()?;
         self.stages.prepare()?;
-        let foreground = Foreground::find();
+        let foreground = if start.is_none() { Foreground::find() } else { Foreground::none() };
         let (sync, childs) = Sync::pair()?;
         let signals = Signals::block()?;
         let flags = self.stages.list.iter().fold(CloneFlags::empty(), |all, stage| all | stage.namespaces());
@@ -72,13 +99,16 @@ impl Container {
                 drop(sync);
                 let foreground = foreground.is_ours();
                 let (stages, program) = (&mut self.stages, &mut self.program);
-                Init { stages, program, foreground }.run(childs)
+                Init { stages, program, foreground, start }.run(childs)
             }
             Cloned::Parent(pid, pidfd) => {
                 drop(childs);
                 explain!(1, "a child, a copy of this process", "clone3({}{into}) = {pid}", names(flags));
                 let child = Owned(Some(Child::new(pid, pidfd)));
                 self.stages.each(|stage| stage.create_runtime(child.get()))?;
+                sync.send(&Message::Go)?;
+                expect(&sync, &Message::Furnished)?;
+                self.stages.each(|stage| stage.furnished(child.get()))?;
                 sync.send(&Message::Go)?;
                 expect(&sync, &Message::Created)?;
                 Ok(Created { child, foreground, signals, stages: self.stages, sync })
@@ -106,9 +136,7 @@ impl Created {
     /// # Errors
     /// [`Kind::Exec`](crate::Kind::Exec) with execve(2)'s own errno, or whatever a stage reports.
     pub fn start(mut self) -> Result<Running> {
-        self.sync.send(&Message::Go)?;
-        // The socket is close-on-exec: its end is the proof that the program runs.
-        expect(&self.sync, &Message::Closed)?;
+        self.sync.start()?;
         let Self { child, foreground, signals, .. } = self;
         let mut attends = Vec::new();
         self.stages.each(|stage| {
@@ -116,6 +144,34 @@ impl Created {
             Ok(())
         })?;
         Ok(Running { attends, child, foreground, signals, stages: self.stages })
+    }
+}
+
+impl Running {
+    /// Lets go of the process: nothing is undone by this program any more, which is about to become another one
+    /// (execve(2) keeps children). What it leaves when it ends, whoever finds that out sweeps.
+    pub fn hand_over(mut self) -> Handed {
+        let keep = self.stages.hand_over();
+        self.stages.forget();
+        let child = self.child.0.take().expect("the child is there until it is reaped");
+        Handed { child, keep }
+    }
+}
+
+/// Executes the program of a container that was [created apart](Container::create_apart) and waits at `socket`.
+/// Returns once the kernel has accepted it.
+///
+/// # Errors
+/// As [`Created::start`], and as connect(2): `ENOENT` or `ECONNREFUSED` if nobody waits there any more.
+pub fn start(socket: &Path) -> Result<()> {
+    Sync::connect(socket)?.start()
+}
+
+impl Sync {
+    /// The socket is close-on-exec: its end is the proof that the program runs.
+    fn start(&self) -> Result<()> {
+        self.send(&Message::Go)?;
+        expect(self, &Message::Closed)
     }
 }
 
@@ -179,6 +235,17 @@ impl Stages {
             let name = stage.name();
             call(stage.as_mut()).map_err(|error| error.at(name))
         })
+    }
+
+    /// Nothing of what was prepared will be undone by this process.
+    pub fn forget(&mut self) {
+        self.prepared = 0;
+        std::mem::forget(std::mem::take(&mut self.list));
+    }
+
+    /// What has to stay with the process when its program is replaced.
+    pub fn hand_over(&mut self) -> Vec<Keep> {
+        self.list.iter_mut().flat_map(|stage| stage.hand_over()).collect()
     }
 
     /// Undoes what was prepared, last first, once; goes on when a stage cannot.

@@ -22,6 +22,8 @@ pub struct Program {
     pub cwd: Option<PathBuf>,
     /// Run it under a small init that reaps orphans and forwards signals.
     pub init: bool,
+    /// How many descriptors from 3 on the program inherits (`LISTEN_FDS`, sd_listen_fds(3)).
+    pub keep_fds: u32,
 }
 
 impl Program {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 
-use crate::{Error, OrCall, Program, Result, Stage, explain, sys};
+use crate::{Error, OrCall, Program, Result, Stage, explain};
 
 /// How much of /etc/passwd and /etc/group is read, in bytes.
 const LONGEST: u64 = 16 << 20;
@@ -126,8 +126,7 @@ impl Account {
         setresgid(gid, gid, gid).or_call("setresgid", gid).map_err(|error| error.help(help))?;
         setresuid(uid, uid, uid).or_call("setresuid", uid).map_err(|error| error.help(help))?;
         explain!(1, "no way back to the old user", "setresuid({uid}) and setresgid({gid})");
-        // Changing the user clears this promise (PR_SET_PDEATHSIG(2const)); it is given again.
-        sys::die_with_parent().or_call("prctl", "PR_SET_PDEATHSIG")
+        Ok(())
     }
 }
 

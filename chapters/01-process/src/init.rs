@@ -3,10 +3,10 @@
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 
-use nix::unistd::{Pid, chdir, getcwd, getsid};
+use nix::unistd::{Pid, chdir, getcwd, getsid, setsid};
 
 use crate::container::Stages;
-use crate::sync::{Failure, Message, Sync};
+use crate::sync::{Failure, Listener, Message, Sync};
 use crate::{Error, Exit, OrCall, Program, Result, explain, reaper, signals::Signals, sys, terminal};
 
 /// What the child knows from its parent: a copy of the parent's memory at the moment of clone3.
@@ -14,6 +14,8 @@ pub struct Init<'a> {
     pub stages: &'a mut Stages,
     pub program: &'a mut Program,
     pub foreground: bool,
+    /// Where the order to start will come from, if not from the parent.
+    pub start: Option<Listener>,
 }
 
 impl Init<'_> {
@@ -34,14 +36,25 @@ impl Init<'_> {
 
     fn checklist(&mut self, cell: &std::cell::Cell<Option<Sync>>) -> Result<Infallible> {
         let sync = Lent::new(cell);
+        let dies_with_parent = self.start.is_none();
         sys::die_with_parent().or_call("prctl", "PR_SET_PDEATHSIG")?;
         sync.wait_for_go();
         self.stages.each(|stage| stage.create_container())?;
-        sync.send(&Message::Created)?;
+        sync.send(&Message::Furnished)?;
         sync.wait_for_go();
+        self.stages.each(|stage| stage.enter_root())?;
+        match self.start.take() {
+            None => {
+                sync.send(&Message::Created)?;
+                sync.wait_for_go();
+            }
+            Some(listener) => sync.wait_apart(&listener)?,
+        }
         let program = &mut *self.program;
         self.stages.each(|stage| stage.start_container(program))?;
-        sync.check_parent();
+        if dies_with_parent {
+            sync.stay_with_parent()?;
+        }
         enter_directory(self.program)?;
         own_process_group(self.foreground)?;
         if self.program.init {
@@ -49,8 +62,9 @@ impl Init<'_> {
             own_process_group(self.foreground)?;
         }
         Signals::reset()?;
-        sys::cloexec_from(3).or_call("close_range", "CLOSE_RANGE_CLOEXEC")?;
-        explain!(1, "no descriptor of ours reaches the program", "close_range(3, ∞, CLOEXEC)");
+        let first = 3 + self.program.keep_fds;
+        sys::cloexec_from(first).or_call("close_range", "CLOSE_RANGE_CLOEXEC")?;
+        explain!(1, "no descriptor of ours reaches the program", "close_range({first}, ∞, CLOEXEC)");
         Err(self.program.exec())
     }
 }
@@ -83,11 +97,31 @@ impl<'a> Lent<'a> {
         }
     }
 
-    /// A stage that changed the user has renewed the promise to die with the parent; if the parent died just before,
-    /// the promise came too late (PR_SET_PDEATHSIG(2const), CAVEATS).
-    fn check_parent(&self) {
+    /// Changing the user clears the promise to die with the parent (PR_SET_PDEATHSIG(2const)), so it is given again; if
+    /// the parent died just before, it came too late.
+    fn stay_with_parent(&self) -> Result<()> {
+        sys::die_with_parent().or_call("prctl", "PR_SET_PDEATHSIG")?;
         if self.with(Sync::is_alone) == Some(true) {
             sys::exit_now(Exit::ENGINE.into())
+        }
+        Ok(())
+    }
+
+    /// Tells the parent that it may go, and lets whoever calls at the socket take its place. Only who says so starts
+    /// the program; a caller that hangs up without a word is forgotten.
+    fn wait_apart(&self, listener: &Listener) -> Result<()> {
+        nix::sys::prctl::set_pdeathsig(None).or_call("prctl", "PR_SET_PDEATHSIG")?;
+        if getsid(None) != Ok(Pid::this()) {
+            setsid().or_call("setsid", "")?; // no terminal of the caller's can end it
+        }
+        self.send(&Message::Created)?;
+        loop {
+            let caller = listener.accept()?;
+            if matches!(caller.receive(), Ok(Message::Go)) {
+                explain!(1, "somebody says that it shall start", "accept(start.sock)");
+                self.cell.set(Some(caller));
+                return Ok(());
+            }
         }
     }
 

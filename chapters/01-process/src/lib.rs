@@ -24,10 +24,10 @@ mod terminal;
 mod wait;
 
 pub use cli::ProcessArgs;
-pub use container::{Container, Created, Exited, Running, names as namespace_names};
+pub use container::{Container, Created, Exited, Handed, Running, names as namespace_names, start};
 pub use error::{Error, Kind, OrCall, Result};
 pub use exec::Program;
 pub use exit::Exit;
 pub use identity::{Identity, UserSpec};
 pub use signals::parse_signal;
-pub use stage::{Attend, Child, Stage};
+pub use stage::{Attend, Child, Keep, Stage};

@@ -44,6 +44,16 @@ pub trait Stage {
         Ok(())
     }
 
+    /// Parent; every stage has furnished the child's place, and the host's root is still in the child's view.
+    fn furnished(&mut self, _child: &Child) -> Result<()> {
+        Ok(())
+    }
+
+    /// Child: takes the root. Stages that stand later in the list find themselves in it.
+    fn enter_root(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Child, after `start`: the last thing before exec. May change the program that will run.
     fn start_container(&mut self, _program: &mut Program) -> Result<()> {
         Ok(())
@@ -54,10 +64,25 @@ pub trait Stage {
         Ok(None)
     }
 
+    /// Parent; its program is about to be replaced, and the container goes on: what has to stay with the process.
+    /// [`poststop`](Self::poststop) will not come; whoever finds the container ended sweeps what it leaves.
+    fn hand_over(&mut self) -> Vec<Keep> {
+        Vec::new()
+    }
+
     /// Parent, after exit or after a failure, in reverse order; always, once [`prepare`](Self::prepare) was called.
     fn poststop(&mut self) -> Result<()> {
         Ok(())
     }
+}
+
+/// What a stage has that must live as long as the container.
+#[derive(Debug)]
+pub enum Keep {
+    /// An open descriptor, such as a lock or a port.
+    Fd(OwnedFd),
+    /// A child of ours that serves the container; it is to be ended after it.
+    Process(Pid),
 }
 
 /// Something the parent tends while the program runs: a terminal's relay, later a log.
@@ -87,7 +112,8 @@ pub struct Child {
 }
 
 impl Child {
-    pub(crate) fn new(pid: Pid, pidfd: OwnedFd) -> Self {
+    /// A process and its descriptor, which must be of the same.
+    pub fn new(pid: Pid, pidfd: OwnedFd) -> Self {
         Self { pid, pidfd }
     }
 

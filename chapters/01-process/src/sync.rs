@@ -1,13 +1,19 @@
-//! The socket between parent and child: the only way in which the two talk.
+//! The socket between the child and who commands it: the only way in which the two talk.
 //!
 //! It is close-on-exec, so the parent learns that the program has started from the end of file,
 //! and until then every failure reaches it as a message with its stage and errno.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
 
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
+use nix::sys::socket::{
+    AddressFamily, Backlog, MsgFlags, SockFlag, SockType, UnixAddr, accept4, bind, connect, listen, recv, send, socket,
+    socketpair,
+};
+use nix::sys::stat::Mode;
 
 use crate::{Error, Kind, OrCall, Result};
 
@@ -19,6 +25,8 @@ pub struct Sync(OwnedFd);
 pub enum Message {
     /// Parent to child: go on to the next part of the checklist.
     Go,
+    /// Child to parent: every stage has furnished the child's place.
+    Furnished,
     /// Child to parent: the container is created, nothing but `start` is left.
     Created,
     /// Child to parent: something failed; the child exits.
@@ -47,10 +55,22 @@ impl Sync {
         Ok((Self(ours), Self(childs)))
     }
 
+    /// Calls the child that waits at `path` for its start.
+    ///
+    /// # Errors
+    /// As connect(2): `ENOENT` or `ECONNREFUSED` if nobody waits there.
+    pub fn connect(path: &Path) -> Result<Self> {
+        let socket = seqpacket()?;
+        let address = Address::new(path)?;
+        connect(socket.as_raw_fd(), &address.unix).or_call("connect", path.display())?;
+        Ok(Self(socket))
+    }
+
     /// Sends one message. That nobody listens any more is the listener's affair.
     pub fn send(&self, message: &Message) -> Result<()> {
         let bytes = match message {
             Message::Go => b"go".to_vec(),
+            Message::Furnished => b"furnished".to_vec(),
             Message::Created => b"created".to_vec(),
             Message::Failed(failure) => failure.encode(),
             Message::Closed => return Ok(()),
@@ -82,9 +102,61 @@ impl Sync {
         Ok(match &buffer[..length] {
             b"" => Message::Closed,
             b"go" => Message::Go,
+            b"furnished" => Message::Furnished,
             b"created" => Message::Created,
             failure => Message::Failed(Failure::decode(failure)),
         })
+    }
+}
+
+/// Where a child waits that was created apart from its start.
+pub struct Listener(OwnedFd);
+
+impl Listener {
+    /// Begins to listen at `path`.
+    ///
+    /// # Errors
+    /// As bind(2): `EADDRINUSE` if there is something of that name.
+    pub fn bind(path: &Path) -> Result<Self> {
+        let socket = seqpacket()?;
+        let address = Address::new(path)?;
+        bind(socket.as_raw_fd(), &address.unix).or_call("bind", path.display())?;
+        listen(&socket, Backlog::new(1).or_call("listen", "1")?).or_call("listen", path.display())?;
+        Ok(Self(socket))
+    }
+
+    /// Waits for the next caller.
+    pub fn accept(&self) -> Result<Sync> {
+        loop {
+            match accept4(self.0.as_raw_fd(), SockFlag::SOCK_CLOEXEC) {
+                Err(Errno::EINTR | Errno::ECONNABORTED) => {}
+                accepted => return Ok(Sync(crate::sys::own(accepted.or_call("accept", "the start socket")?))),
+            }
+        }
+    }
+}
+
+fn seqpacket() -> Result<OwnedFd> {
+    socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).or_call("socket", "AF_UNIX")
+}
+
+/// A socket's name may have 107 bytes only (unix(7)); the way around is a descriptor of its directory.
+struct Address {
+    unix: UnixAddr,
+    _directory: Option<OwnedFd>,
+}
+
+impl Address {
+    fn new(path: &Path) -> Result<Self> {
+        if let Ok(unix) = UnixAddr::new(path) {
+            return Ok(Self { unix, _directory: None });
+        }
+        let (parent, name) = (path.parent().unwrap_or(Path::new("/")), path.file_name().unwrap_or_default());
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let directory = open(parent, flags, Mode::empty()).or_call("open", parent.display())?;
+        let short = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name);
+        let unix = UnixAddr::new(&short).or_call("bind", path.display())?;
+        Ok(Self { unix, _directory: Some(directory) })
     }
 }
 

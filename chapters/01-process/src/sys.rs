@@ -74,6 +74,12 @@ pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: Signal) -> Result<(), Er
     Errno::result(done).map(drop)
 }
 
+/// Makes a descriptor that the kernel has just returned, as a number, somebody's property.
+pub(crate) fn own(fd: RawFd) -> OwnedFd {
+    // SAFETY: called with fresh results of accept4(2) only; nobody else owns them.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
 /// `close_range(2)` with `CLOSE_RANGE_CLOEXEC`: nothing from `first` on survives the next exec.
 pub fn cloexec_from(first: u32) -> Result<(), Errno> {
     // SAFETY: only sets a flag on descriptors; none is closed under anybody's feet.

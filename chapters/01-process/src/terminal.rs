@@ -22,6 +22,11 @@ impl Foreground {
         Self { ours: is_ours.then_some(ours) }
     }
 
+    /// No right to any terminal, whatever standard input is.
+    pub fn none() -> Self {
+        Self { ours: None }
+    }
+
     /// Do we have it?
     pub fn is_ours(&self) -> bool {
         self.ours.is_some()

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::{chdir, chroot, fchdir};
-use process::{OrCall, Program, Result, Stage, explain};
+use process::{OrCall, Result, Stage, explain};
 
 /// The stage that makes a directory the root of the process (chroot(2)). Chapter 3's `PivotRoot` replaces it.
 pub struct Chroot {
@@ -25,8 +25,7 @@ impl Stage for Chroot {
         "chroot"
     }
 
-    // Not a hook of create_container: there every stage still sees the host (OCI runtime spec, "createContainer").
-    fn start_container(&mut self, _program: &mut Program) -> Result<()> {
+    fn enter_root(&mut self) -> Result<()> {
         let show = self.root.display();
         let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let root = open(&self.root, directory, Mode::empty()).or_call("open", &show)?;

@@ -6,7 +6,7 @@ use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::Mode;
 use nix::unistd::{chdir, fchdir, pivot_root};
-use process::{OrCall, Program, Result, Stage, explain};
+use process::{OrCall, Result, Stage, explain};
 
 use crate::mount::{Mount, Propagation};
 
@@ -52,8 +52,7 @@ impl Stage for PivotRoot {
         "pivot_root"
     }
 
-    // Not a hook of create_container: there every stage still sees the host (OCI runtime spec, "createContainer").
-    fn start_container(&mut self, _program: &mut Program) -> Result<()> {
+    fn enter_root(&mut self) -> Result<()> {
         let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let old = open("/", directory, Mode::empty()).or_call("open", "/")?;
         let new = open(&self.root, directory, Mode::empty()).or_call("open", self.root.display())?;

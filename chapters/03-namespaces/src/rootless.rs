@@ -13,6 +13,9 @@ use process::{Error, OrCall, Result, explain};
 use crate::isolation::own_umask;
 use crate::{IdMap, running, user};
 
+/// Tells a program that we execute which user namespace is ours, and that we came there as an ordinary user.
+const HEIR: &str = "COOPER_USERNS";
+
 static ENTERED: AtomicBool = AtomicBool::new(false);
 
 /// Has this process entered a user namespace because an ordinary user runs it?
@@ -28,6 +31,8 @@ pub fn is_rootless() -> bool {
 pub fn enter() -> Result<()> {
     own_umask(); // nor do the engine's own files depend on the shell that started it
     if geteuid().is_root() {
+        let heir = std::env::var(HEIR).is_ok_and(|inode| inode.parse() == Ok(running::own_user_namespace()));
+        ENTERED.store(heir, Ordering::Relaxed);
         return Ok(());
     }
     rootfs::dirs(); // decided now: afterwards everybody looks like root
@@ -38,6 +43,17 @@ pub fn enter() -> Result<()> {
     user::become_root_inside(map.is_single())?;
     ENTERED.store(true, Ordering::Relaxed);
     Ok(())
+}
+
+/// The variables by which a program of the engine's that this process starts, or becomes, finds the same directories,
+/// and knows that it is [rootless](is_rootless). To be asked for after [`enter`].
+pub fn for_heirs() -> Vec<(&'static str, std::ffi::OsString)> {
+    let dirs = rootfs::dirs();
+    let mut all = vec![("COOPER_DATA", dirs.data.clone().into()), ("COOPER_RUN", dirs.run.clone().into())];
+    if is_rootless() {
+        all.push((HEIR, running::own_user_namespace().to_string().into()));
+    }
+    all
 }
 
 fn join_existing() -> Result<bool> {

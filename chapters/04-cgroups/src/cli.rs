@@ -16,8 +16,6 @@ use crate::{Group, JoinGroup};
 /// What can be done to running containers by their groups.
 #[derive(Debug, Clone, Subcommand)]
 pub enum GroupCommand {
-    /// Run another program in a running container, under the same limits
-    Exec(ExecArgs),
     /// List running containers
     Ps,
     /// Show what running containers use, anew each second
@@ -28,7 +26,7 @@ pub enum GroupCommand {
     Unpause(NamesArgs),
 }
 
-/// The arguments of `exec`.
+/// The arguments of `exec`: another program in a running container, under the same limits.
 #[derive(Debug, Clone, Args)]
 pub struct ExecArgs {
     #[command(flatten)]
@@ -68,12 +66,8 @@ impl GroupCommand {
     /// # Errors
     /// A name that no running container has, or a group that cannot do it.
     pub fn run(self) -> Result<ExitCode> {
-        if let Self::Exec(args) = self {
-            return args.run();
-        }
         cli::end_with_reader()?;
         match self {
-            Self::Exec(_) => {}
             Self::Stats(args) => args.run()?,
             Self::Pause(args) => args.each(Group::pause)?,
             Self::Unpause(args) => args.each(Group::unpause)?,
@@ -84,7 +78,11 @@ impl GroupCommand {
 }
 
 impl ExecArgs {
-    fn run(self) -> Result<ExitCode> {
+    /// Runs it; gives its exit code.
+    ///
+    /// # Errors
+    /// A name that no running container has; as [`Container::run`].
+    pub fn run(self) -> Result<ExitCode> {
         let container = running::find(&self.name)?;
         // As the container's own program, unless told otherwise: an image that names a user means it.
         let manner = container.manner.clone();
@@ -114,7 +112,10 @@ impl NamesArgs {
 
 impl StatsArgs {
     /// Reads twice, since CPU use is a rate; then, on and on, once a second.
-    fn run(self) -> Result<()> {
+    ///
+    /// # Errors
+    /// A name that no running container has.
+    pub fn run(self) -> Result<()> {
         let mut watched = self.watched()?;
         std::thread::sleep(Duration::from_millis(500));
         if self.no_stream {

@@ -21,7 +21,7 @@ mod place;
 mod size;
 mod stage;
 mod stats;
-mod sweep;
+pub mod sweep;
 mod systemd;
 mod table;
 mod view;

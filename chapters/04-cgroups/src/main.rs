@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use cgroups::Limits;
-use cgroups::cli::GroupCommand;
+use cgroups::cli::{ExecArgs, GroupCommand};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use namespaces::{BindRoot, NamespaceArgs, TerminalArgs};
@@ -26,6 +26,8 @@ struct Cli {
 enum Command {
     /// Run a program in namespaces, a root and a control group of its own
     Run(Box<Run>),
+    /// Run another program in a running container, under the same limits
+    Exec(ExecArgs),
     #[command(flatten)]
     Group(GroupCommand),
     /// Say what this machine can do, and the command that mends what it cannot
@@ -54,6 +56,7 @@ struct Run {
 fn main() -> ExitCode {
     cli::main(|cli: Cli| match cli.command {
         Command::Run(run) => run.run(),
+        Command::Exec(exec) => exec.run(),
         Command::Group(command) => command.run(),
         Command::Doctor => {
             process::doctor::print(&[rootfs::doctor(), namespaces::doctor(), cgroups::doctor()].concat());

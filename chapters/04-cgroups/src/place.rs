@@ -41,7 +41,14 @@ pub struct Held {
     pub group: Group,
     /// Groups above it that were made for it, the lowest first.
     pub above: Vec<PathBuf>,
-    _lock: Flock<OwnedFd>,
+    lock: Flock<OwnedFd>,
+}
+
+impl Held {
+    /// A second descriptor of the lock, which outlives this one when the program is replaced.
+    pub fn lock_for_heirs(&self) -> Option<OwnedFd> {
+        self.lock.try_clone().ok()
+    }
 }
 
 impl Place {
@@ -88,7 +95,7 @@ impl Place {
     fn try_make(&self, below: &Path, name: &str, controllers: &[Controller]) -> Result<Held> {
         let mut above = Vec::new();
         match self.descend(below, name, controllers, &mut above) {
-            Ok((group, lock)) => Ok(Held { group, above, _lock: lock }),
+            Ok((group, lock)) => Ok(Held { group, above, lock: lock }),
             Err(error) => {
                 above.iter().for_each(|path| drop(std::fs::remove_dir(path)));
                 Err(error)

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use colored::Colorize;
 use namespaces::{Plan, rootless};
 use nix::sched::CloneFlags;
-use process::{Error, Kind, Result, Stage, explain};
+use process::{Error, Keep, Kind, Result, Stage, explain};
 
 use crate::place::{Held, Place};
 use crate::{Bytes, Controller, Group, Limits, Machine, Setting, sweep, systemd, view};
@@ -133,6 +133,10 @@ impl Stage for Cgroup {
             explain!(4, "born in its group", "clone3(INTO_CGROUP, {})", held.group.path().display());
         }
         view::mount(&self.root, self.own_namespace)
+    }
+
+    fn hand_over(&mut self) -> Vec<Keep> {
+        self.held.as_ref().and_then(Held::lock_for_heirs).map(Keep::Fd).into_iter().collect()
     }
 
     fn poststop(&mut self) -> Result<()> {

@@ -66,33 +66,47 @@ impl LayerCommand {
     /// # Errors
     /// A name that no container or volume has; as reading and writing their files.
     pub fn run(self) -> Result<ExitCode> {
-        process::cli::end_with_reader()?;
-        rootless::enter()?;
         match self {
-            Self::Diff(args) => args.run()?,
-            Self::Commit(args) => args.run()?,
-            Self::Ls => list()?,
-            Self::Rm(args) => args.run()?,
-            Self::Volume(command) => command.run()?,
+            Self::Diff(args) => return args.run(),
+            Self::Commit(args) => return args.run(),
+            Self::Volume(command) => return command.run(),
+            Self::Ls => quiet().and_then(|()| list())?,
+            Self::Rm(args) => quiet().and_then(|()| args.run())?,
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
+/// What all of them begin with: they end with who reads them, and see the files as their owner.
+pub(crate) fn quiet() -> Result<()> {
+    process::cli::end_with_reader()?;
+    rootless::enter()
+}
+
 impl DiffArgs {
-    fn run(self) -> Result<()> {
+    /// Prints the changes, a line each.
+    ///
+    /// # Errors
+    /// A name that no container has; as reading its files.
+    pub fn run(self) -> Result<ExitCode> {
+        quiet()?;
         let container = ContainerDir::find(&self.name)?;
         let _held = container.hold()?;
         let mut out = std::io::stdout().lock();
         for change in diff(&container.upper(), &container.lowers())? {
             writeln!(out, "{change}").or_call("write", "standard output")?;
         }
-        Ok(())
+        Ok(ExitCode::SUCCESS)
     }
 }
 
 impl CommitArgs {
-    fn run(self) -> Result<()> {
+    /// Writes the archive and prints the layer's DiffID.
+    ///
+    /// # Errors
+    /// A name that no container has; as reading its files and writing the archive.
+    pub fn run(self) -> Result<ExitCode> {
+        quiet()?;
         let container = ContainerDir::find(&self.name)?;
         let _held = container.hold()?;
         let layers = &container.lowers();
@@ -105,11 +119,11 @@ impl CommitArgs {
             }
             let done = commit(&container.upper(), layers, BufWriter::new(out))?;
             eprintln!("{}", done.diff_id);
-            return Ok(());
+            return Ok(ExitCode::SUCCESS);
         }
         let done = whole_file(&self.file, |out| commit(&container.upper(), layers, out))?;
         println!("{}", done.diff_id);
-        Ok(())
+        Ok(ExitCode::SUCCESS)
     }
 }
 

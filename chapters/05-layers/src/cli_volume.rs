@@ -1,10 +1,13 @@
 //! `volume`: the subcommands about volumes.
 
+use std::process::ExitCode;
+
 use clap::Subcommand;
 use namespaces::id;
 use process::{Error, Result};
 
 use crate::Volume;
+use crate::cli::quiet;
 
 /// What can be done with volumes.
 #[derive(Debug, Clone, Subcommand)]
@@ -42,7 +45,12 @@ impl VolumeCommand {
     ///
     /// # Errors
     /// A name that no volume has, or one that is in use.
-    pub fn run(self) -> Result<()> {
+    pub fn run(self) -> Result<ExitCode> {
+        quiet()?;
+        self.act().map(|()| ExitCode::SUCCESS)
+    }
+
+    fn act(self) -> Result<()> {
         match self {
             Self::Create { name } => {
                 let name = name.map_or_else(id::random_id, Ok)?;

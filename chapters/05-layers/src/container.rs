@@ -58,12 +58,7 @@ impl ContainerDir {
         // Two starts at once: one looks and makes, then the other looks.
         let _all = lock_directory(&directory(), true)?;
         sweep()?;
-        if let Some(other) = Self::list()?.into_iter().find(|other| other.config.name == config.name) {
-            let what = format!("the name {:?} is taken by container {}", config.name, id::short(&other.config.id));
-            return Err(
-                Error::new(Kind::Conflict, what).help("choose another --name, or remove that container with `rm`")
-            );
-        }
+        check_name(&config)?;
         let half = directory().join(format!("{HALF}{}", config.id));
         fs::DirBuilder::new().mode(0o700).create(&half).or_call("mkdir", half.display())?;
         let path = path_of(&config.id);
@@ -174,6 +169,25 @@ impl ContainerDir {
         Ok(())
     }
 
+    /// A second descriptor of its lock, if this process has it: the lock lasts until both are closed.
+    pub fn lock_for_heirs(&self) -> Option<std::os::fd::OwnedFd> {
+        self.lock.as_ref()?.try_clone().ok().map(Into::into)
+    }
+
+    /// Changes what is remembered of it. The name is free, or its own already.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] if another container has the name; as write(2) and rename(2).
+    pub fn remember(&mut self, config: Config) -> Result<()> {
+        let _all = lock_directory(&directory(), true)?;
+        check_name(&config)?;
+        let (file, new) = (self.path.join("config"), self.path.join("config.new"));
+        fs::write(&new, config.render()).or_call("write", new.display())?;
+        fs::rename(&new, &file).or_call("rename", file.display())?;
+        self.config = config;
+        Ok(())
+    }
+
     /// Holds it against removal while it is read, also if it runs.
     ///
     /// # Errors
@@ -198,6 +212,19 @@ impl ContainerDir {
     fn leaving(&self) -> Error {
         let what = format!("container {} is being read or removed by another process", self.config.name);
         Error::new(Kind::Conflict, what).help("wait for that to end")
+    }
+}
+
+fn check_name(config: &Config) -> Result<()> {
+    match ContainerDir::list()?
+        .into_iter()
+        .find(|other| other.config.name == config.name && other.config.id != config.id)
+    {
+        None => Ok(()),
+        Some(other) => {
+            let what = format!("the name {:?} is taken by container {}", config.name, id::short(&other.config.id));
+            Err(Error::new(Kind::Conflict, what).help("choose another --name, or remove that container with `rm`"))
+        }
     }
 }
 

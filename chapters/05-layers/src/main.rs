@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use cgroups::Limits;
-use cgroups::cli::GroupCommand;
+use cgroups::cli::{ExecArgs, GroupCommand};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use layers::cli::LayerCommand;
@@ -29,6 +29,8 @@ enum Command {
     Run(Box<Run>),
     #[command(flatten)]
     Layer(LayerCommand),
+    /// Run another program in a running container, under the same limits
+    Exec(ExecArgs),
     #[command(flatten)]
     Group(GroupCommand),
     /// Say what this machine can do, and the command that mends what it cannot
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
     cli::main(|cli: Cli| match cli.command {
         Command::Run(run) => run.run(),
         Command::Layer(command) => command.run(),
+        Command::Exec(exec) => exec.run(),
         Command::Group(command) => command.run(),
         Command::Doctor => {
             process::doctor::print(

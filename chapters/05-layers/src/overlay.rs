@@ -10,7 +10,7 @@ use nix::fcntl::{OFlag, open};
 use nix::mount::{MsFlags, mount};
 use nix::sys::stat::Mode;
 use nix::unistd::{chdir, fchdir};
-use process::{Error, OrCall, Program, Result, Stage, explain};
+use process::{Error, OrCall, Result, Stage, explain};
 use rootfs::RootDir;
 
 use crate::options::{Layers, Options};
@@ -101,8 +101,8 @@ impl Stage for Overlay {
         self.mount()
     }
 
-    // By now every stage has mounted on the root what it had to, and PivotRoot comes later.
-    fn start_container(&mut self, _program: &mut Program) -> Result<()> {
+    // By now every stage has mounted on the root what it had to, and PivotRoot comes later in the list.
+    fn enter_root(&mut self) -> Result<()> {
         if self.read_only {
             let root = RootDir::open(&self.merged)?;
             set_attached(&root, &self.merged.display().to_string(), RDONLY, false)?;

@@ -1,7 +1,7 @@
 //! The stage that makes a container's directory before the process exists, and takes it away if it shall not stay.
 
 use namespaces::running;
-use process::{Attend, Child, Result, Stage};
+use process::{Attend, Child, Keep, Result, Stage};
 
 use crate::config::Config;
 use crate::container::{ContainerDir, lowers_of, path_of};
@@ -12,8 +12,11 @@ use crate::volume::Volume;
 const REMOVE: &str = "remove";
 
 /// Holds the container's directory while the container lives.
+#[derive(Debug)]
 pub struct Storage {
     config: Config,
+    /// It was there before, and stays.
+    kept: bool,
     remove: bool,
     directory: Option<ContainerDir>,
     started: bool,
@@ -27,7 +30,13 @@ impl Storage {
         if remove {
             config.annotations.insert(REMOVE.into(), "true".into());
         }
-        Self { config, remove, directory: None, started: false }
+        Self { config, kept: false, remove, directory: None, started: false }
+    }
+
+    /// The directory of a container that is there already, locked by the caller: it is started again, and stays.
+    pub fn kept(directory: ContainerDir) -> Self {
+        let config = directory.config().clone();
+        Self { config, kept: true, remove: false, directory: Some(directory), started: false }
     }
 
     /// The stage that mounts the root, on [`Config::rootfs`].
@@ -45,6 +54,9 @@ impl Stage for Storage {
 
     fn prepare(&mut self) -> Result<()> {
         sweep_killed()?;
+        if self.kept {
+            return Ok(());
+        }
         self.directory = Some(ContainerDir::create(self.config.clone())?);
         Ok(())
     }
@@ -54,9 +66,14 @@ impl Stage for Storage {
         Ok(None)
     }
 
+    fn hand_over(&mut self) -> Vec<Keep> {
+        let lock = self.directory.as_ref().and_then(ContainerDir::lock_for_heirs);
+        lock.map(Keep::Fd).into_iter().collect()
+    }
+
     fn poststop(&mut self) -> Result<()> {
         match self.directory.take() {
-            Some(directory) if self.remove || !self.started => remove_with_volumes(directory),
+            Some(directory) if !self.kept && (self.remove || !self.started) => remove_with_volumes(directory),
             _ => Ok(()),
         }
     }

@@ -8,7 +8,7 @@ use ipnet::{IpNet, Ipv4Net};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
-use process::{Child, Error, Kind, OrCall, Result, explain};
+use process::{Child, Error, Keep, Kind, OrCall, Result, explain};
 
 use crate::netlink::{Netlink, VethPeer, is_gone};
 use crate::resolv::Reach;
@@ -89,6 +89,10 @@ impl Wire for Bridge {
         netlink.add_address(INSIDE, IpNet::V4(Ipv4Net::new_assert(*address, network.subnet.prefix_len())))?;
         netlink.set_up(INSIDE)?;
         netlink.add_default_route(network.gateway.into())
+    }
+
+    fn hand_over(&mut self) -> Vec<Keep> {
+        std::mem::take(&mut self.reserved).into_sockets().into_iter().map(Keep::Fd).collect()
     }
 
     fn disconnect(&mut self, state: &State) -> Result<()> {

@@ -23,6 +23,15 @@ pub enum NetworkCommand {
     },
 }
 
+/// Removes what containers have left that are gone: links, addresses, rules.
+///
+/// # Errors
+/// As netlink(7), nft(8), unlink(2).
+pub fn sweep_gone() -> Result<()> {
+    let names = Names::of(&dirs().run);
+    sweep(&State::lock(&dirs().run)?, &names).map(drop)
+}
+
 impl NetworkCommand {
     /// Prints what was asked for.
     ///

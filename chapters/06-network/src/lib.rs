@@ -42,7 +42,7 @@ mod sysctl;
 pub mod wire;
 
 pub use args::{ExtraHost, NetworkArgs};
-pub use commands::NetworkCommand;
+pub use commands::{NetworkCommand, sweep_gone};
 pub use doctor::doctor;
 pub use mac::Mac;
 pub use mode::Mode;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use namespaces::{Plan, id, rootless};
 use nix::sched::CloneFlags;
-use process::{Child, Error, Result, Stage};
+use process::{Child, Error, Keep, Result, Stage};
 use rootfs::{RootDir, dirs};
 
 use crate::bridge::{self, Bridge};
@@ -126,6 +126,10 @@ impl Stage for Net {
     fn create_container(&mut self) -> Result<()> {
         self.wire.configure()?;
         self.files.attach(&RootDir::open(&self.root)?)
+    }
+
+    fn hand_over(&mut self) -> Vec<Keep> {
+        self.wire.hand_over()
     }
 
     fn poststop(&mut self) -> Result<()> {

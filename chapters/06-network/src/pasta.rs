@@ -19,7 +19,8 @@ use namespaces::find_program;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::SigSet;
-use process::{Child, Error, Kind, OrCall, Result, explain};
+use nix::unistd::Pid;
+use process::{Child, Error, Keep, Kind, OrCall, Result, explain};
 
 use crate::bridge::INSIDE;
 use crate::netlink::Netlink;
@@ -124,6 +125,11 @@ impl Wire for Pasta {
 
     fn configure(&mut self) -> Result<()> {
         loopback_up()
+    }
+
+    fn hand_over(&mut self) -> Vec<Keep> {
+        let process = self.process.take();
+        process.map(|process| Keep::Process(Pid::from_raw(process.id().cast_signed()))).into_iter().collect()
     }
 
     fn disconnect(&mut self, _: &State) -> Result<()> {

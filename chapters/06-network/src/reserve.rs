@@ -23,7 +23,7 @@ use crate::{HostPort, Lease, Port, Protocol, Wanted};
 pub struct Reserved {
     /// What was found free.
     pub ports: Vec<Port>,
-    _sockets: Vec<OwnedFd>,
+    sockets: Vec<OwnedFd>,
 }
 
 impl Reserved {
@@ -37,6 +37,11 @@ impl Reserved {
             reserved.take_one(one, leases)?;
         }
         Ok(reserved)
+    }
+
+    /// What holds the ports: they are taken for as long as these are open, in whichever process.
+    pub fn into_sockets(self) -> Vec<OwnedFd> {
+        self.sockets
     }
 
     fn take_one(&mut self, wanted: &Wanted, leases: &[Lease]) -> Result<()> {
@@ -68,7 +73,7 @@ impl Reserved {
         let (socket, bound) = bind_port(&port)?;
         port.host_port = bound;
         self.ports.push(port);
-        self._sockets.push(socket);
+        self.sockets.push(socket);
         Ok(())
     }
 }

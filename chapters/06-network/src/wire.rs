@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use process::{Child, Result, explain};
+use process::{Child, Keep, Result, explain};
 
 use crate::netlink::Netlink;
 use crate::resolv::Reach;
@@ -30,6 +30,11 @@ pub trait Wire {
     /// Child, in its namespaces.
     fn configure(&mut self) -> Result<()> {
         Ok(())
+    }
+
+    /// Parent; this process becomes another program, and the container goes on (`Stage::hand_over`).
+    fn hand_over(&mut self) -> Vec<Keep> {
+        Vec::new()
     }
 
     /// Parent, at the end; the lease is forgotten already.

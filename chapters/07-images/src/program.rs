@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use cgroups::Limits;
-use cgroups::cli::GroupCommand;
+use cgroups::cli::{ExecArgs, GroupCommand};
 use clap::{Args, CommandFactory, Subcommand};
 use clap_complete::Shell;
 use layers::cli::LayerCommand;
@@ -25,6 +25,8 @@ pub enum Command {
     Image(ImageCommand),
     #[command(flatten)]
     Layer(LayerCommand),
+    /// Run another program in a running container, under the same limits
+    Exec(ExecArgs),
     #[command(flatten)]
     Group(GroupCommand),
     /// Look at networks
@@ -76,6 +78,7 @@ impl Command {
             Self::Run(run) => run.run(),
             Self::Image(command) => command.run(),
             Self::Layer(command) => command.run(),
+            Self::Exec(exec) => exec.run(),
             Self::Group(command) => command.run(),
             Self::Network(command) => command.run(),
             Self::Doctor => {
