@@ -185,6 +185,15 @@ impl NamespaceArgs {
 }
 
 impl Plan {
+    /// The plan of a container that has its id and name already, and its host name too unless `hostname` is given.
+    #[must_use]
+    pub fn again(mut self, id: &str, name: &str, hostname: Option<&str>) -> Self {
+        id.clone_into(&mut self.id);
+        name.clone_into(&mut self.name);
+        hostname.unwrap_or(id::short(id)).clone_into(&mut self.hostname);
+        self
+    }
+
     /// Tells `program` its host name, and remembers how it is started, for what `exec` runs beside it.
     pub fn remember(&mut self, program: &mut Program, user: Option<&UserSpec>) {
         if program.var("HOSTNAME").is_none() && self.flags.contains(CloneFlags::CLONE_NEWUTS) {

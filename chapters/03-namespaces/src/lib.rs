@@ -16,6 +16,7 @@ mod join;
 mod manner;
 pub mod mount;
 mod pivot;
+pub mod pty;
 mod relay;
 pub mod rootless;
 pub mod running;
