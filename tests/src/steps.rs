@@ -8,8 +8,8 @@ use std::time::SystemTime;
 
 use crate::{Outcome, isolate, needs};
 
-/// How many chapters there are.
-pub const STEPS: u8 = 7;
+/// The chapters there are. Chapter 8 has its place, and is to come.
+pub const STEPS: [u8; 9] = [1, 2, 3, 4, 5, 6, 7, 9, 10];
 
 /// The program of chapter `number`, built by cargo if it is missing or older than its sources.
 ///

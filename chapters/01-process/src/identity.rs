@@ -21,6 +21,15 @@ pub struct UserSpec {
     pub group: Option<String>,
 }
 
+impl std::fmt::Display for UserSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.group {
+            Some(group) => write!(f, "{}:{group}", self.user),
+            None => f.write_str(&self.user),
+        }
+    }
+}
+
 impl FromStr for UserSpec {
     type Err = Error;
 

@@ -13,7 +13,7 @@ use crate::pty;
 use crate::relay::Relay;
 
 /// What the program's standard input and output are.
-#[derive(Debug, Clone, Copy, clap::Args)]
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
 #[command(next_help_heading = "Terminal options")]
 pub struct TerminalArgs {
     /// Keep standard input open (implied when input and output are a terminal)
@@ -36,15 +36,17 @@ pub struct Console {
 }
 
 impl TerminalArgs {
-    /// The stage. A person at a terminal wants `-it` without asking for it.
-    pub fn console(self) -> Console {
+    /// What is meant. A person at a terminal wants `-it` without asking for it.
+    #[must_use]
+    pub fn decided(self) -> Self {
         let person = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-        Console {
-            tty: self.tty || (person && !self.interactive),
-            interactive: self.interactive || person,
-            pair: None,
-            null: None,
-        }
+        Self { tty: self.tty || (person && !self.interactive), interactive: self.interactive || person }
+    }
+
+    /// The stage.
+    pub fn console(self) -> Console {
+        let Self { interactive, tty } = self.decided();
+        Console { tty, interactive, pair: None, null: None }
     }
 }
 

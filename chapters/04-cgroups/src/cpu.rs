@@ -68,7 +68,7 @@ pub fn shares(shares: u64) -> Option<Setting> {
 /// 1024. Since runc 1.3.2 and crun 1.23 the three points are met by a curve that is quadratic in the logarithms
 /// (github.com/opencontainers/cgroups, pull request 20); we take this one, so that a container with the
 /// default shares weighs as much as its neighbours.
-fn weight_of_shares(shares: u64) -> u64 {
+pub fn weight_of_shares(shares: u64) -> u64 {
     if shares <= 2 {
         return 1;
     }

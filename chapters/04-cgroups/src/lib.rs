@@ -27,6 +27,7 @@ mod table;
 mod view;
 
 pub use controller::Controller;
+pub use cpu::weight_of_shares;
 pub use device::DeviceRate;
 pub use doctor::doctor;
 pub use group::Group;
@@ -35,8 +36,9 @@ pub use join::JoinGroup;
 pub use limits::{Limits, Machine, Setting};
 pub use list::NumberList;
 pub use memory::MemorySwap;
-pub use place::Place;
+pub use place::{Held, Place};
 pub use size::Bytes;
 pub use stage::Cgroup;
+pub use sweep::kill_and_remove;
 pub use stats::{Cpu, Io, Memory, Pids, Pressure, Stats};
 pub use systemd::delegate;

@@ -95,7 +95,7 @@ impl Place {
     fn try_make(&self, below: &Path, name: &str, controllers: &[Controller]) -> Result<Held> {
         let mut above = Vec::new();
         match self.descend(below, name, controllers, &mut above) {
-            Ok((group, lock)) => Ok(Held { group, above, lock: lock }),
+            Ok((group, lock)) => Ok(Held { group, above, lock }),
             Err(error) => {
                 above.iter().for_each(|path| drop(std::fs::remove_dir(path)));
                 Err(error)

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use namespaces::id;
@@ -167,6 +167,25 @@ impl ContainerDir {
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    /// Gives the lock away, as a descriptor: whoever has it open uses the container. None if this process has no lock.
+    pub fn into_lock(mut self) -> Option<std::os::fd::OwnedFd> {
+        self.lock.take().map(crate::sys::still_locked)
+    }
+
+    /// Takes over a lock that an earlier program of this process has had, as a descriptor that it left open.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] if it is no such lock, or that of another directory.
+    pub fn inherit(&mut self, lock: std::os::fd::OwnedFd) -> Result<()> {
+        let same = match (self.path.metadata(), File::from(lock)) {
+            (Ok(about), lock) => lock.metadata().is_ok_and(|locked| (locked.dev(), locked.ino()) == (about.dev(), about.ino())).then_some(lock),
+            (Err(_), _) => None,
+        };
+        let lock = same.and_then(|lock| Flock::lock(lock, FlockArg::LockExclusiveNonblock).ok());
+        self.lock = lock;
+        if self.lock.is_some() { Ok(()) } else { Err(Error::new(Kind::Conflict, "the lock is another container's")) }
     }
 
     /// A second descriptor of its lock, if this process has it: the lock lasts until both are closed.

@@ -19,6 +19,7 @@ struct Fields {
     propagation: Option<Propagation>,
     recursive: Option<String>,
     create: bool,
+    id_mapped: bool,
     no_copy: bool,
     tmpfs: Vec<(String, String)>,
 }
@@ -71,6 +72,7 @@ fn bind(fields: &Fields) -> Result<Bind> {
     }
     let mut bind = Bind { create: fields.create, ..Bind::new(short::absolute(source)?) };
     bind.propagation = fields.propagation.unwrap_or(bind.propagation);
+    bind.id_mapped = fields.id_mapped;
     match fields.recursive.as_deref() {
         None | Some("enabled" | "readonly") => {}
         Some("disabled") => bind.recursive = false,
@@ -93,13 +95,14 @@ fn set(fields: &mut Fields, key: &str, value: &str) -> Result<()> {
         "bind-recursive" => fields.recursive = Some(value.to_owned()),
         "bind-nonrecursive" if yes(key, value)? => fields.recursive = Some("disabled".to_owned()),
         "bind-nonrecursive" | "consistency" => {}
+        "idmap" => fields.id_mapped = yes(key, value)?,
         "bind-create-src" => fields.create = yes(key, value)?,
         "volume-nocopy" => fields.no_copy = yes(key, value)?,
         "tmpfs-size" => fields.tmpfs.push(short::tmpfs_option("size", value)?),
         "tmpfs-mode" => fields.tmpfs.push(short::tmpfs_option("mode", value)?),
         _ => {
             return Err(Error::invalid(format!("no field {key:?}")).help(
-                "there are: type, src, dst, readonly, bind-propagation, bind-recursive, volume-nocopy, tmpfs-size, tmpfs-mode",
+                "there are: type, src, dst, readonly, bind-propagation, bind-recursive, idmap, volume-nocopy, tmpfs-size, tmpfs-mode",
             ));
         }
     }

@@ -15,6 +15,7 @@ struct Options {
     no_copy: bool,
     not_recursive: bool,
     propagation: Option<Propagation>,
+    id_mapped: bool,
 }
 
 /// Reads the value of `-v`, as `docker run` does: a path, a volume's name, or neither for an anonymous volume.
@@ -50,6 +51,7 @@ fn bind(text: &str, path: &str, options: &Options) -> Result<Bind> {
     }
     let mut bind = Bind { create: true, ..Bind::new(absolute(path)?) };
     bind.recursive = !options.not_recursive;
+    bind.id_mapped = options.id_mapped;
     bind.propagation = options.propagation.unwrap_or(bind.propagation);
     Ok(bind)
 }
@@ -79,6 +81,7 @@ fn options(list: &str) -> Result<Options> {
             "nocopy" => options.no_copy = true,
             "bind" => options.not_recursive = true,
             "rbind" => options.not_recursive = false,
+            "idmap" => options.id_mapped = true,
             // Labels of SELinux, and a hint for Docker on a Mac: neither changes what is mounted here.
             "z" | "Z" | "consistent" | "cached" | "delegated" => {}
             other => options.propagation = Some(propagation(other)?),
@@ -97,7 +100,7 @@ pub fn propagation(word: &str) -> Result<Propagation> {
         "slave" | "rslave" => Ok(Propagation::Slave),
         "shared" | "rshared" => Ok(Propagation::Shared),
         _ => Err(Error::invalid(format!("{word:?} is no option of a mount")).help(
-            "there are: ro, rw, nocopy, z, Z, bind, rbind, and private, slave, shared, each also with an `r` before it",
+            "there are: ro, rw, nocopy, idmap, z, Z, bind, rbind, and private, slave, shared, each also with an `r` before it",
         )),
     }
 }

@@ -45,6 +45,8 @@ pub struct Bind {
     pub recursive_read_only: bool,
     /// How mounts made on one side show up on the other.
     pub propagation: Propagation,
+    /// Owners are shifted into the container's user namespace. A later chapter's stage does it, and takes the mark off.
+    pub id_mapped: bool,
 }
 
 /// A tmpfs.
@@ -60,7 +62,14 @@ impl Bind {
     /// A bind mount of `path` as `-v` makes it, which must exist.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         let propagation = Propagation::Private;
-        Self { path: path.into(), create: false, recursive: true, recursive_read_only: true, propagation }
+        Self {
+            path: path.into(),
+            create: false,
+            recursive: true,
+            recursive_read_only: true,
+            propagation,
+            id_mapped: false,
+        }
     }
 }
 

@@ -1,13 +1,24 @@
-//! Every `unsafe` line of the chapter: extended attributes, which nix does not wrap (xattr(7)).
+//! Every `unsafe` line of the chapter: extended attributes, which nix does not wrap (xattr(7)), and a lock's descriptor.
 
 use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use nix::errno::Errno;
+use nix::fcntl::Flock;
 
 /// The largest value, and the longest list of names, that the kernel gives (`XATTR_SIZE_MAX`, `XATTR_LIST_MAX`).
 const MOST: usize = 64 << 10;
+
+/// The descriptor of a lock, with the lock: dropping a [`Flock`] would unlock, for all who have the file open by it.
+pub fn still_locked(lock: Flock<File>) -> OwnedFd {
+    let fd = lock.as_raw_fd();
+    std::mem::forget(lock);
+    // SAFETY: the descriptor was the lock's, which is forgotten: nobody else owns it.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
 
 fn text(text: &OsStr) -> Result<CString, Errno> {
     CString::new(text.as_bytes()).map_err(|_| Errno::EINVAL)

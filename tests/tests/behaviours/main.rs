@@ -12,7 +12,7 @@ use probes::BEHAVIOURS;
 
 fn main() {
     let mut suite = Suite::new();
-    for step in 1..=harness::STEPS {
+    for step in harness::STEPS {
         for behaviour in BEHAVIOURS {
             suite = behaviour.add(suite, step);
         }

@@ -61,6 +61,22 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         shows: gateway,
     },
     Behaviour { name: "an image by its name", since: 7, lane: Lane::User, needs: &[], ordinary: true, shows: image },
+    Behaviour {
+        name: "root with few of its rights",
+        since: 9,
+        lane: Lane::User,
+        needs: &[],
+        ordinary: true,
+        shows: few_rights,
+    },
+    Behaviour {
+        name: "a life without a terminal",
+        since: 10,
+        lane: Lane::User,
+        needs: &[],
+        ordinary: true,
+        shows: background,
+    },
 ];
 
 fn exit_code(bench: &Bench) -> Outcome<bool> {
@@ -139,4 +155,20 @@ fn gateway(bench: &Bench) -> Outcome<bool> {
 fn image(bench: &Bench) -> Outcome<bool> {
     let done = bench.sandbox.step(bench.step).args(["run", "host", "true"]).run()?;
     Ok(done.code == 0)
+}
+
+/// No mount is made without CAP_SYS_ADMIN, and none is possible by a user namespace of its own.
+fn few_rights(bench: &Bench) -> Outcome<bool> {
+    let bounding = bench.shell("while read key value; do if test \"$key\" = CapBnd:; then echo $value; fi; done < /proc/self/status")?;
+    Ok(bounding.ok()?.text() == "00000000a80425fb")
+}
+
+/// The command comes back at once, and the container's exit code is known afterwards.
+fn background(bench: &Bench) -> Outcome<bool> {
+    if bench.run(&["-d", "--name", "probe"], &["sh", "-c", "exit 42"])?.code != 0 {
+        return Ok(false);
+    }
+    let wait = bench.sandbox.step(bench.step).args(["wait", "probe"]).run()?;
+    bench.sandbox.step(bench.step).args(["rm", "probe"]).run()?.ok()?;
+    Ok(wait.code == 0 && wait.text() == "42")
 }

@@ -9,7 +9,7 @@ use crate::Test;
 use crate::world::World;
 
 /// One step of each kind: a plain child, a root, layers, an image.
-const STEPS: [u8; 4] = [1, 3, 5, 7];
+const STEPS: [u8; 6] = [1, 3, 5, 7, 9, 10];
 
 pub const TESTS: &[(&str, Test)] = &[
     ("SIGCHLD is ignored", sigchld),
