@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use images::program::Command;
+use lifecycle::program::Command;
 use process::cli::{self, Common};
 
 /// An engine that runs containers, and that can be read in a weekend
@@ -17,6 +17,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
+    lifecycle::supervisor::enter_if_asked();
     cli::main(|cli: Cli| cli.command.run::<Cli>())
 }
 

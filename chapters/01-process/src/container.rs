@@ -94,7 +94,8 @@ impl Container {
         let flags = self.stages.list.iter().fold(CloneFlags::empty(), |all, stage| all | stage.namespaces());
         let cgroup = self.stages.list.iter().find_map(|stage| stage.cgroup());
         let into = if cgroup.is_some() { "|INTO_CGROUP" } else { "" };
-        match sys::clone3(flags, cgroup).map_err(|errno| refused(flags, errno))? {
+        let user = self.stages.list.iter().find_map(|stage| stage.user_namespace());
+        match sys::clone3_within(user, flags, cgroup).map_err(|errno| refused(flags, errno))? {
             Cloned::Child => {
                 drop(sync);
                 let foreground = foreground.is_ours();

@@ -5,6 +5,7 @@
 //! forwards signals, waits, and undoes what was prepared. The stages are what the later chapters
 //! add; the order of events is [`init`]'s, and never changes again.
 
+pub mod address;
 pub mod cli;
 mod container;
 pub mod doctor;

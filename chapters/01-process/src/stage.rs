@@ -29,6 +29,11 @@ pub trait Stage {
         CloneFlags::empty()
     }
 
+    /// A user namespace that exists already, in which the child must be made: its new namespaces belong to that one.
+    fn user_namespace(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
     /// The cgroup directory that the child must be born in (`CLONE_INTO_CGROUP`, clone(2)).
     fn cgroup(&self) -> Option<BorrowedFd<'_>> {
         None

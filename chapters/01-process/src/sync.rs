@@ -7,15 +7,13 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
-    AddressFamily, Backlog, MsgFlags, SockFlag, SockType, UnixAddr, accept4, bind, connect, listen, recv, send, socket,
+    AddressFamily, Backlog, MsgFlags, SockFlag, SockType, accept4, bind, connect, listen, recv, send, socket,
     socketpair,
 };
-use nix::sys::stat::Mode;
 
-use crate::{Error, Kind, OrCall, Result};
+use crate::{Error, Kind, OrCall, Result, address};
 
 /// One end of the socket.
 pub struct Sync(OwnedFd);
@@ -61,8 +59,7 @@ impl Sync {
     /// As connect(2): `ENOENT` or `ECONNREFUSED` if nobody waits there.
     pub fn connect(path: &Path) -> Result<Self> {
         let socket = seqpacket()?;
-        let address = Address::new(path)?;
-        connect(socket.as_raw_fd(), &address.unix).or_call("connect", path.display())?;
+        address::with(path, |address| connect(socket.as_raw_fd(), address).or_call("connect", path.display()))?;
         Ok(Self(socket))
     }
 
@@ -119,8 +116,7 @@ impl Listener {
     /// As bind(2): `EADDRINUSE` if there is something of that name.
     pub fn bind(path: &Path) -> Result<Self> {
         let socket = seqpacket()?;
-        let address = Address::new(path)?;
-        bind(socket.as_raw_fd(), &address.unix).or_call("bind", path.display())?;
+        address::with(path, |address| bind(socket.as_raw_fd(), address).or_call("bind", path.display()))?;
         listen(&socket, Backlog::new(1).or_call("listen", "1")?).or_call("listen", path.display())?;
         Ok(Self(socket))
     }
@@ -138,26 +134,6 @@ impl Listener {
 
 fn seqpacket() -> Result<OwnedFd> {
     socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).or_call("socket", "AF_UNIX")
-}
-
-/// A socket's name may have 107 bytes only (unix(7)); the way around is a descriptor of its directory.
-struct Address {
-    unix: UnixAddr,
-    _directory: Option<OwnedFd>,
-}
-
-impl Address {
-    fn new(path: &Path) -> Result<Self> {
-        if let Ok(unix) = UnixAddr::new(path) {
-            return Ok(Self { unix, _directory: None });
-        }
-        let (parent, name) = (path.parent().unwrap_or(Path::new("/")), path.file_name().unwrap_or_default());
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let directory = open(parent, flags, Mode::empty()).or_call("open", parent.display())?;
-        let short = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name);
-        let unix = UnixAddr::new(&short).or_call("bind", path.display())?;
-        Ok(Self { unix, _directory: Some(directory) })
-    }
 }
 
 impl Failure {

@@ -1,7 +1,7 @@
 //! Every `unsafe` line of the chapter: the kernel calls that nix does not wrap.
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
@@ -25,12 +25,62 @@ pub enum Cloned {
 /// `EPERM` without the right to make one of the namespaces, `EINVAL` for flags that exclude each
 /// other, `ENOSPC` past a limit in `/proc/sys/user`, `EAGAIN` past `RLIMIT_NPROC` or `pids.max`.
 pub fn clone3(flags: CloneFlags, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned, Errno> {
+    raw_clone3(flags, cgroup, libc::SIGCHLD)
+}
+
+/// [`clone3`], from within the user namespace `user`: new namespaces belong to the one that their maker is in.
+///
+/// Who enters a user namespace does not come back, so a helper goes. It makes the child as a sibling of its own
+/// (`CLONE_PARENT`), and shares our descriptors, so that the child's is ours too.
+///
+/// # Errors
+/// As [`clone3`] and setns(2).
+pub fn clone3_within(
+    user: Option<BorrowedFd<'_>>,
+    flags: CloneFlags,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> Result<Cloned, Errno> {
+    let Some(user) = user else { return clone3(flags, cgroup) };
+    let (answer, say) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+    let helper = match clone3(CloneFlags::CLONE_FILES, None)? {
+        Cloned::Parent(pid, _) => pid,
+        Cloned::Child => {
+            let made = nix::sched::setns(user, CloneFlags::CLONE_NEWUSER)
+                .and_then(|()| raw_clone3(flags | CloneFlags::CLONE_PARENT, cgroup, 0));
+            let number = match made {
+                Ok(Cloned::Child) => return Ok(Cloned::Child),
+                Ok(Cloned::Parent(_, pidfd)) => pidfd.into_raw_fd(),
+                Err(errno) => -(errno as i32),
+            };
+            let _ = nix::unistd::write(&say, &number.to_ne_bytes());
+            exit_now(0)
+        }
+    };
+    let mut number = [0; 4];
+    let read = nix::unistd::read(&answer, &mut number);
+    while nix::sys::wait::waitpid(helper, None) == Err(Errno::EINTR) {}
+    match i32::from_ne_bytes(number) {
+        _ if read != Ok(4) => Err(Errno::ECHILD),
+        failed @ ..0 => Err(Errno::from_raw(-failed)),
+        // The number that the helper knows the child by may be another PID namespace's.
+        fd => own_number(own(fd)),
+    }
+}
+
+/// The process of a descriptor, by its number in our PID namespace (pidfd_open(2), `/proc/PID/fdinfo`).
+fn own_number(pidfd: OwnedFd) -> Result<Cloned, Errno> {
+    let about = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()));
+    let line = about.ok().and_then(|text| text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok()));
+    line.map(|pid| Cloned::Parent(Pid::from_raw(pid), pidfd)).ok_or(Errno::ESRCH)
+}
+
+fn raw_clone3(flags: CloneFlags, cgroup: Option<BorrowedFd<'_>>, signal: i32) -> Result<Cloned, Errno> {
     let mut pidfd: RawFd = -1;
     // SAFETY: clone_args is plain data for which all zeroes is a valid value.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
     args.flags = u64::from(flags.bits().cast_unsigned()) | libc::CLONE_PIDFD as u64;
     args.pidfd = std::ptr::from_mut(&mut pidfd) as u64;
-    args.exit_signal = libc::SIGCHLD as u64;
+    args.exit_signal = signal as u64;
     if let Some(cgroup) = cgroup {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = u64::from(cgroup.as_raw_fd().cast_unsigned());

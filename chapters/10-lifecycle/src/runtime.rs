@@ -1,3 +1,5 @@
-//! Step 10.
+//! `cooper-runtime`: the OCI runtime on the command line, for Podman, containerd and Docker.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    lifecycle::oci::cli::main()
+}

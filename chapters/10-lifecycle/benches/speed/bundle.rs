@@ -1,0 +1,68 @@
+//! The bundles that every runtime is given: a root with busybox, and what `spec` writes.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::peer::Peer;
+
+/// Bundles for several programs.
+pub struct Bundle {
+    directory: tempfile::TempDir,
+}
+
+impl Bundle {
+    /// Makes them; `spec` is by ours, with what a hybrid host cannot give taken out.
+    pub fn make(_ours: &Peer) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        for (name, args) in [("true", vec!["/bin/true"]), ("sleep", vec!["/bin/sleep", "1000"])] {
+            furnish(&directory.path().join(name), &args);
+        }
+        Self { directory }
+    }
+
+    /// The bundle for a program, as a word.
+    pub fn of(&self, program: &str) -> String {
+        self.directory.path().join(program).to_string_lossy().into_owned()
+    }
+}
+
+fn furnish(bundle: &Path, args: &[&str]) {
+    let bin = bundle.join("rootfs/bin");
+    std::fs::create_dir_all(&bin).expect("mkdir");
+    for name in ["proc", "sys", "dev", "tmp"] {
+        std::fs::create_dir_all(bundle.join("rootfs").join(name)).expect("mkdir");
+    }
+    std::fs::copy("/bin/busybox", bin.join("busybox")).expect("busybox-static is needed: apt-get install it");
+    for name in ["true", "sleep"] {
+        std::os::unix::fs::symlink("busybox", bin.join(name)).expect("symlink");
+    }
+    let runtime = env!("CARGO_BIN_EXE_cooper-runtime");
+    let spec = Command::new(runtime).arg("spec").arg("--bundle").arg(bundle).status().expect("spec");
+    assert!(spec.success());
+    let file = bundle.join("config.json");
+    let text = std::fs::read(&file).expect("config.json");
+    let mut config: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+    config["process"]["terminal"] = false.into();
+    config["process"]["args"] = args.into();
+    if !Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        // No runtime has limits to set, and none a hierarchy to show.
+        let mounts = config["mounts"].as_array_mut().expect("mounts");
+        mounts.retain(|mount| mount["type"] != "cgroup");
+        config["linux"]["resources"] = serde_json::json!({});
+    }
+    std::fs::write(&file, config.to_string()).expect("config.json");
+}
+
+/// wait4(2), which std does not have: it tells what the child took.
+#[allow(unsafe_code)]
+pub mod sys {
+    /// Waits for a child; did it end well, and what was its largest resident set, in KiB?
+    pub fn wait(pid: u32) -> (bool, i64) {
+        // SAFETY: rusage is plain data for which all zeroes is a valid value.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        let mut status = 0;
+        // SAFETY: both pointers are valid for the call; the child is ours and has not been waited for.
+        let done = unsafe { libc::wait4(pid.cast_signed(), &raw mut status, 0, &raw mut usage) };
+        (done > 0 && libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0, usage.ru_maxrss)
+    }
+}

@@ -1,0 +1,115 @@
+//! A runtime that is measured.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::bundle::Bundle;
+
+/// What commands took.
+#[derive(Debug, Clone, Copy)]
+pub struct Spent {
+    /// On the wall.
+    pub time: Duration,
+    /// The largest resident set, in KiB.
+    pub memory: i64,
+}
+
+impl Spent {
+    /// One after the other.
+    pub fn and(self, next: Self) -> Self {
+        Self { time: self.time + next.time, memory: self.memory.max(next.memory) }
+    }
+}
+
+/// A runtime, and what has to be done to the machine that it works.
+pub struct Peer {
+    /// Its name.
+    pub name: &'static str,
+    program: PathBuf,
+    root: tempfile::TempDir,
+    /// On a host of cgroup v1 it works only if the hierarchies are out of its sight.
+    hidden: bool,
+}
+
+impl Peer {
+    /// The runtime `program`.
+    pub fn new(name: &'static str, program: PathBuf) -> Self {
+        Self { name, program, root: tempfile::tempdir().expect("a directory"), hidden: false }
+    }
+
+    /// The runtime called `name`, if it is installed and runs the bundle.
+    pub fn find(name: &'static str, bundle: &Bundle) -> Option<Self> {
+        let places = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
+        let program = std::env::split_paths(&places).map(|place| place.join(name)).find(|path| path.is_file())?;
+        let mut peer = Self::new(name, program);
+        for hidden in [false, true] {
+            peer.hidden = hidden;
+            let bundle = bundle.of("true");
+            let tried = peer.command(&["run", "--bundle", &bundle, "speed-try"]).output().ok()?;
+            if tried.status.success() {
+                return Some(peer);
+            }
+            peer.remove("speed-try");
+        }
+        None
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        // Every runtime is started in the same way, so that the way costs each of them the same.
+        let mut command = Command::new("setpriv");
+        if self.hidden {
+            command = Command::new("nsenter");
+            command.arg(format!("--mount={}", hidden_namespace().display())).arg("setpriv");
+        }
+        command.arg("--reuid=0").arg(&self.program).arg("--root").arg(self.root.path()).args(words);
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// What the command takes.
+    pub fn spend(&self, words: &[&str]) -> Spent {
+        self.measure(self.command(words).stdout(Stdio::null()), words)
+    }
+
+    /// As [`spend`](Self::spend), of a command that leaves a process behind which would keep a pipe open.
+    pub fn spend_apart(&self, words: &[&str]) -> Spent {
+        self.measure(self.command(words).stdout(Stdio::null()).stderr(Stdio::null()), words)
+    }
+
+    fn measure(&self, command: &mut Command, words: &[&str]) -> Spent {
+        let begun = Instant::now();
+        let child = command.spawn().expect("the runtime");
+        let (ok, memory) = crate::bundle::sys::wait(child.id());
+        assert!(ok, "{} {words:?} failed", self.name);
+        Spent { time: begun.elapsed(), memory }
+    }
+
+    /// A container that runs.
+    pub fn begin(&self, id: &str, bundle: &str) {
+        self.spend_apart(&["create", "--bundle", bundle, id]);
+        self.spend(&["start", id]);
+    }
+
+    /// Takes it away.
+    pub fn remove(&self, id: &str) {
+        let mut delete = self.command(&["delete", "--force", id]);
+        let _ = delete.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+}
+
+/// A mount namespace in which no cgroup hierarchy is mounted; it is bound to a file of this process's.
+fn hidden_namespace() -> &'static std::path::Path {
+    static PLACE: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+    PLACE.get_or_init(|| {
+        let holder = Command::new("unshare")
+            .args(["--mount", "--propagation", "private", "sh", "-c"])
+            .arg("umount -R /sys/fs/cgroup; mount -t tmpfs -o size=64k none /sys/fs/cgroup; echo; exec sleep 3600")
+            .stdout(Stdio::piped())
+            .spawn();
+        let mut holder = holder.expect("unshare");
+        let mut ready = [0];
+        let _ = std::io::Read::read(holder.stdout.as_mut().expect("a pipe"), &mut ready);
+        PathBuf::from(format!("/proc/{}/ns/mnt", holder.id()))
+    })
+}

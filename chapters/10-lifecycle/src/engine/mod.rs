@@ -1,0 +1,35 @@
+//! The engine: step10's commands, over the containers' directories, their state files and their supervisors.
+
+pub mod attach;
+pub mod container;
+pub mod cp;
+pub mod create;
+pub mod detach;
+pub mod duration;
+mod each;
+pub mod events;
+pub mod exec;
+pub mod filter;
+pub mod follow;
+pub mod inspect;
+pub mod life;
+pub mod listing;
+pub mod logs;
+pub mod options;
+mod orphan;
+pub mod pause;
+pub mod ports;
+pub mod ps;
+pub mod recipe;
+pub mod rename;
+pub mod rm;
+pub mod run;
+pub mod start;
+pub mod stats;
+pub mod stop;
+pub mod template;
+mod text;
+pub mod top;
+pub mod transitions;
+pub mod update;
+pub mod wait;

@@ -1,0 +1,155 @@
+//! `create`: a bundle becomes a container whose process waits for `start`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use process::{Container, OrCall, Result, Stage};
+
+use super::{Context, Verb, terminal};
+use crate::oci::bundle::CONFIG;
+use crate::oci::record::Record;
+use crate::oci::state::{LaterHooks, State, Status, start_socket};
+use crate::oci::store::{self, Held};
+use crate::oci::{Bundle, Place, hooks, log, recipe};
+
+/// Create a container whose program waits for `start`
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    #[command(flatten)]
+    options: CreateArgs,
+}
+
+/// What `create` and `run` have in common.
+#[derive(Debug, Args)]
+pub(super) struct CreateArgs {
+    /// The directory with config.json
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    bundle: PathBuf,
+    /// Send the terminal's other end to this unix socket
+    #[arg(long, value_name = "SOCKET")]
+    console_socket: Option<PathBuf>,
+    /// Write the process id to this file
+    #[arg(long, value_name = "FILE")]
+    pid_file: Option<PathBuf>,
+    /// Let the program inherit N more descriptors, from 3 on
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    preserve_fds: u32,
+    /// Take the root by chroot where pivot_root cannot, as on the first ramdisk
+    #[arg(long)]
+    no_pivot: bool,
+    /// Stay in the caller's session keyring
+    #[arg(long)]
+    no_new_keyring: bool,
+    /// The new container's name
+    pub id: String,
+}
+
+/// A container that is planned, and its directory.
+pub(super) struct Planned {
+    pub held: Held,
+    pub container: Container,
+}
+
+impl Verb for Create {
+    fn run(self, context: &Context) -> Result<ExitCode> {
+        let Planned { held, container } = self.options.plan(context, false)?;
+        match create_apart(container, &held, &self.options) {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(error) => {
+                abandon(held);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Makes the process, and lets go of it.
+pub(super) fn create_apart(container: Container, held: &Held, options: &CreateArgs) -> Result<()> {
+    let child = container.create_apart(&start_socket(held.entry.path()))?;
+    options.write_pid(child.pid().as_raw()).inspect_err(|_| {
+        let _ = process::sys::pidfd_send_signal(child.pidfd(), nix::sys::signal::Signal::SIGKILL);
+    })
+}
+
+/// After a failure: nothing of the container stays. What had come so far that it was written down has an end, too, and
+/// the hooks of the end run (runtime.md, "Lifecycle", step 12 and 13); that one of them fails is no news here.
+pub(super) fn abandon(held: Held) {
+    let state = held.entry.state().ok().flatten();
+    let _ = held.remove();
+    if let Some(state) = state {
+        hooks::run_all("poststop", &state.hooks.poststop, &state.told(Status::Stopped));
+    }
+}
+
+impl CreateArgs {
+    /// Reads the bundle, takes the id, and lists the stages. If we stay `attached`, a terminal without a socket is ours.
+    pub fn plan(&self, context: &Context, attached: bool) -> Result<Planned> {
+        let dir = std::path::absolute(&self.bundle).or_call("getcwd", self.bundle.display())?;
+        let (mut bundle, bytes) = read(dir)?;
+        let console = terminal::connect(self.console_socket.as_deref())?;
+        let relays = attached && console.is_none() && terminal::take(&mut bundle);
+        let place = Place {
+            id: self.id.clone(),
+            console,
+            no_pivot: self.no_pivot,
+            no_new_keyring: self.no_new_keyring,
+            systemd: context.systemd,
+            preserve_fds: self.preserve_fds,
+        };
+        let held = context.store.create(&self.id)?;
+        let planned = held.entry.save_config(&bytes).and_then(|()| recipe(&bundle, &place));
+        let (program, mut stages) = match planned {
+            Ok(planned) => planned,
+            Err(error) => {
+                abandon(held);
+                return Err(error);
+            }
+        };
+        if relays {
+            terminal::relay(&mut stages);
+        }
+        let state = state_of(&bundle, self.id.clone());
+        let record = Record::new(&held, state);
+        let mut all: Vec<Box<dyn Stage>> = Vec::with_capacity(stages.len() + 1);
+        all.push(Box::new(record));
+        all.extend(stages);
+        Ok(Planned { held, container: Container::new(program, all) })
+    }
+
+    /// Tells the caller the process's number.
+    pub fn write_pid(&self, pid: i32) -> Result<()> {
+        self.pid_file.as_ref().map_or(Ok(()), |path| write_pid(path, pid))
+    }
+}
+
+/// Whole or not at all: conmon reads it as soon as it is there.
+pub(super) fn write_pid(path: &Path, pid: i32) -> Result<()> {
+    store::replace(path, pid.to_string().as_bytes()).map_err(|error| error.at("--pid-file"))
+}
+
+/// The bundle and the very bytes that it was read from.
+fn read(dir: PathBuf) -> Result<(Bundle, Vec<u8>)> {
+    match std::fs::read(dir.join(CONFIG)) {
+        Ok(bytes) => Ok((Bundle::parse(dir, &bytes)?, bytes)),
+        Err(_) => Ok((Bundle::load(&dir)?, Vec::new())), // which says why not
+    }
+}
+
+/// What is known before there is a process.
+fn state_of(bundle: &Bundle, id: String) -> State {
+    let hooks = bundle.spec.hooks().as_ref();
+    let hooks = hooks.map_or_else(LaterHooks::default, |hooks| LaterHooks {
+        poststart: hooks.poststart().clone().unwrap_or_default(),
+        poststop: hooks.poststop().clone().unwrap_or_default(),
+    });
+    State {
+        oci_version: bundle.spec.version().clone(),
+        bundle: bundle.dir.clone(),
+        rootfs: bundle.root.clone(),
+        created: log::now(),
+        annotations: bundle.spec.annotations().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect(),
+        hooks,
+        ..State::unknown(id)
+    }
+}

@@ -1,0 +1,134 @@
+//! The recipe: from a bundle to the program and the stages, in the order that the specification gives (runtime.md,
+//! "Lifecycle") and the kernel asks for.
+
+use std::os::fd::OwnedFd;
+
+use ::namespaces::{PivotRoot, UserNamespace};
+use oci_spec::runtime::LinuxNamespaceType;
+use process::{OrCall, Program, Result, Stage};
+use rootfs::Chroot;
+use security::{Confine, DeviceRules, Devices, Paths, Seal, Sysctls};
+
+use super::attributes::{self, Assume};
+use super::console::Terminal;
+use super::devices::Links;
+use super::hooks::{CreateHooks, Told};
+use super::jail::{Lookup, MoveRoot, WorkingDir};
+use super::mounts::{Mounts, Plan};
+use super::namespaces::{self as spaces, Namespaces};
+use super::process::{self as program, Identity};
+use super::root::{self, ReadOnly, Root};
+use super::state::Status;
+use super::{Bundle, cgroup::Cgroup, confinement, systemd};
+
+/// What the command line adds to a bundle.
+#[derive(Debug, Default)]
+pub struct Place {
+    /// The container's name.
+    pub id: String,
+    /// Connected to who waits for the terminal's master; needed if and only if `process.terminal` is set.
+    pub console: Option<OwnedFd>,
+    /// `--no-pivot`: take the root without pivot_root(2).
+    pub no_pivot: bool,
+    /// `--no-new-keyring`: keep the caller's session keyring.
+    pub no_new_keyring: bool,
+    /// `--systemd-cgroup`: systemd makes the control group.
+    pub systemd: bool,
+    /// `--preserve-fds`: so many descriptors behind the standard ones stay open.
+    pub preserve_fds: u32,
+}
+
+/// The program of `bundle` and the stages behind which it runs at `place`.
+///
+/// # Errors
+/// What config.json asks for and this machine cannot do; everything is checked before anything is made.
+pub fn recipe(bundle: &Bundle, place: &Place) -> Result<(Program, Vec<Box<dyn Stage>>)> {
+    let (process, linux, root) = (bundle.process(), bundle.linux(), bundle.root.clone());
+    let program = program::program(process, place.preserve_fds);
+    let mut confinement = confinement::of(bundle)?;
+    confinement.keep_keyring = place.no_new_keyring;
+    let plan = Plan::of(bundle)?;
+    let own_mounts = bundle.namespace(LinuxNamespaceType::Mount).is_some();
+    let own_dev = own_mounts && !plan.has_foreign_dev();
+    let terminal = terminal(bundle, place, own_dev)?;
+
+    let mut stages: Vec<Box<dyn Stage>> = Vec::with_capacity(24);
+    let mut add = |stage: Box<dyn Stage>| stages.push(stage);
+    if let Some(map) = spaces::id_map(bundle) {
+        add(Box::new(UserNamespace::new(map)));
+    }
+    add(Box::new(Namespaces::new(bundle)?));
+    match place.systemd {
+        true => add(Box::new(systemd::ScopeStage::new(bundle, &place.id)?)),
+        false => add(Box::new(Cgroup::new(bundle, place)?)),
+    }
+    // Rules of an ordinary user's container are what the drivers always write; nobody could enforce them.
+    let rules = std::mem::take(&mut confinement.device_rules);
+    if !rules.is_empty() {
+        let asked = !layers::in_user_namespace() && nix::unistd::geteuid().is_root();
+        add(Box::new(DeviceRules::new(security::device_rules::with_defaults(rules), asked)));
+    }
+    if own_mounts {
+        let propagation = root::propagation(linux.and_then(|linux| linux.rootfs_propagation().as_deref()))?;
+        add(Box::new(Root::new(root.clone(), propagation)));
+        add(Box::new(Mounts::new(bundle, plan)?));
+    }
+    if own_dev {
+        add(Box::new(Devices::new(root.clone(), std::mem::take(&mut confinement.devices))));
+        add(Box::new(Links::new(root.clone(), terminal.is_some())));
+    }
+    add(Box::new(Sysctls::new(std::mem::take(&mut confinement.sysctls))));
+    let (masked, readonly) = (std::mem::take(&mut confinement.masked), std::mem::take(&mut confinement.readonly));
+    if !(masked.is_empty() && readonly.is_empty()) {
+        add(Box::new(Paths::new(root.clone(), masked, readonly)));
+    }
+    if let Some(hooks) = bundle.spec.hooks().as_ref().and_then(|hooks| CreateHooks::new(hooks, told(bundle, place))) {
+        add(Box::new(hooks));
+    }
+    add(match (own_mounts, place.no_pivot) {
+        (true, false) => Box::new(PivotRoot::new(root)),
+        (true, true) => Box::new(MoveRoot(root)),
+        (false, _) => Box::new(Chroot::new(root)),
+    });
+    add(Box::new(WorkingDir(program.cwd.clone().unwrap_or_default())));
+    if let Some(terminal) = terminal {
+        add(Box::new(terminal));
+    }
+    if own_mounts && bundle.spec.root().as_ref().and_then(|root| root.readonly()) == Some(true) {
+        add(Box::new(ReadOnly));
+    }
+    add(Box::new(Lookup::new(&program)));
+    let attributes = attributes::of(process)?.with(linux)?;
+    if attributes != attributes::Attributes::default() {
+        add(Box::new(Assume(attributes)));
+    }
+    add(Box::new(Confine::new(confinement.clone(), None)));
+    add(Box::new(Identity::new(process.user())));
+    add(Box::new(Seal::new(&place.id, confinement)));
+    Ok((program, stages))
+}
+
+/// What hooks are told while the container is made.
+pub fn told(bundle: &Bundle, place: &Place) -> Told {
+    Told {
+        oci_version: bundle.spec.version().clone(),
+        id: place.id.clone(),
+        status: Status::Creating,
+        pid: None,
+        bundle: bundle.dir.clone(),
+        annotations: bundle.spec.annotations().clone().unwrap_or_default(),
+    }
+}
+
+fn terminal(bundle: &Bundle, place: &Place, own_dev: bool) -> Result<Option<Terminal>> {
+    let wanted = bundle.process().terminal() == Some(true);
+    match (&place.console, wanted) {
+        (_, false) => Ok(None),
+        (Some(socket), true) => {
+            let socket = socket.try_clone().or_call("dup", "the console socket")?;
+            Ok(Some(Terminal::new(bundle.process(), socket, own_dev)))
+        }
+        (None, true) => Err(process::Error::invalid("cannot allocate tty if runc will detach without setting console socket")
+            .help("give --console-socket, or set process.terminal to false")),
+    }
+}
