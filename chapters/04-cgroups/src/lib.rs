@@ -39,6 +39,6 @@ pub use memory::MemorySwap;
 pub use place::{Held, Place};
 pub use size::Bytes;
 pub use stage::Cgroup;
-pub use sweep::kill_and_remove;
 pub use stats::{Cpu, Io, Memory, Pids, Pressure, Stats};
+pub use sweep::kill_and_remove;
 pub use systemd::delegate;

@@ -26,3 +26,13 @@ impl AsRef<Common> for Cli {
         &self.common
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn no_option_stands_twice() {
+        super::Cli::command().debug_assert();
+    }
+}

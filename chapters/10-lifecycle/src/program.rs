@@ -88,6 +88,7 @@ pub enum Command {
     #[command(subcommand)]
     Container(ContainerCommand),
     #[command(flatten)]
+    #[allow(missing_docs)] // documented where they are defined
     Image(Images),
     /// Manage volumes
     #[command(subcommand)]

@@ -143,10 +143,8 @@ struct Session {
 impl Session {
     fn run(&mut self) -> Result<Ended> {
         loop {
-            if !self.output {
-                if let Some(code) = self.exit {
-                    return Ok(Ended::Exit(code));
-                }
+            if let Some(code) = self.exit.filter(|_| !self.output) {
+                return Ok(Ended::Exit(code));
             }
             let Some(ready) = self.poll()? else { continue };
             if ready == [PollFlags::empty(); 4] && !self.output {
@@ -203,7 +201,9 @@ impl Session {
     /// The program's terminal gets the size of ours.
     fn resize(&self) {
         let stdout = std::io::stdout();
-        if self.tty && let Ok(size) = process::sys::window_size(stdout.as_fd()) {
+        if self.tty
+            && let Ok(size) = process::sys::window_size(stdout.as_fd())
+        {
             let _ = self.link.control.send(&Request::Resize { rows: size.ws_row, cols: size.ws_col }, None);
         }
     }

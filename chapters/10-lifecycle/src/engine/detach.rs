@@ -22,7 +22,8 @@ impl DetachKeys {
     pub fn parse(text: &str) -> Result<Self, Error> {
         let wrong = |part: &str| {
             let what = format!("{part:?} is no key of --detach-keys");
-            Error::invalid(what).help("write single characters or ctrl-a to ctrl-z, ctrl-@, ctrl-[, ctrl-\\, ctrl-], ctrl-^, ctrl-_")
+            Error::invalid(what)
+                .help("write single characters or ctrl-a to ctrl-z, ctrl-@, ctrl-[, ctrl-\\, ctrl-], ctrl-^, ctrl-_")
         };
         let key = |part: &str| match (part.as_bytes(), part.strip_prefix("ctrl-").map(str::as_bytes)) {
             (&[byte], _) => Ok(byte),

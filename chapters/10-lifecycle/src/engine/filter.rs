@@ -87,7 +87,13 @@ impl Filter {
                 let at = |one: &dyn Fn(&Kept) -> bool| all.iter().position(one);
                 let other = at(&|one| one.name() == value || (!value.is_empty() && one.id().starts_with(value)));
                 match (at(&|one| one.id() == kept.id()), other) {
-                    (Some(ours), Some(other)) => if key == "before" { ours > other } else { ours < other },
+                    (Some(ours), Some(other)) => {
+                        if key == "before" {
+                            ours > other
+                        } else {
+                            ours < other
+                        }
+                    }
                     _ => false,
                 }
             }
@@ -113,7 +119,10 @@ fn is_from(kept: &Kept, image: &str) -> bool {
     let name = kept.annotation("image");
     let id = kept.options().map(|options| options.image).unwrap_or_default();
     let hex = id.strip_prefix("sha256:").unwrap_or(&id);
-    name == image || name.strip_suffix(":latest") == Some(image) || id == image || (image.len() > 3 && hex.starts_with(image))
+    name == image
+        || name.strip_suffix(":latest") == Some(image)
+        || id == image
+        || (image.len() > 3 && hex.starts_with(image))
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ impl Reader {
     ///
     /// # Errors
     /// As open(2) and read(2).
-    pub fn next(&mut self) -> Result<Option<Entry>> {
+    pub fn take(&mut self) -> Result<Option<Entry>> {
         loop {
             let rest = &self.buffer[self.given..];
             if let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
@@ -216,7 +216,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn read_all(reader: &mut Reader) -> String {
-        std::iter::from_fn(|| reader.next().unwrap()).map(|entry| entry.text).collect()
+        std::iter::from_fn(|| reader.take().unwrap()).map(|entry| entry.text).collect()
     }
 
     fn write(path: &Path, settings: Settings, parts: &[&str]) {
@@ -243,7 +243,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
         let mut reader = Reader::open(&path, None).unwrap();
-        assert_eq!(reader.next().unwrap(), None);
+        assert_eq!(reader.take().unwrap(), None);
         write(&path, Settings::default(), &["late\n"]);
         assert_eq!(read_all(&mut reader), "late\n");
     }
@@ -252,11 +252,15 @@ mod tests {
     fn half_an_entry_waits_and_a_broken_one_is_passed_over() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
-        std::fs::write(&path, "{\"log\":\"ha\n{\"log\":\"whole\\n\",\"stream\":\"stderr\",\"time\":\"1970-01-01T00:00:01Z\"").unwrap();
+        std::fs::write(
+            &path,
+            "{\"log\":\"ha\n{\"log\":\"whole\\n\",\"stream\":\"stderr\",\"time\":\"1970-01-01T00:00:01Z\"",
+        )
+        .unwrap();
         let mut reader = Reader::open(&path, None).unwrap();
-        assert_eq!(reader.next().unwrap(), None);
+        assert_eq!(reader.take().unwrap(), None);
         std::io::Write::write_all(&mut File::options().append(true).open(&path).unwrap(), b"}\n").unwrap();
-        let entry = reader.next().unwrap().unwrap();
+        let entry = reader.take().unwrap().unwrap();
         assert_eq!((entry.text.as_str(), entry.is_error, entry.time), ("whole\n", true, Stamp::new(1, 0)));
     }
 

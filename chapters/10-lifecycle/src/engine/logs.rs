@@ -45,7 +45,8 @@ fn tail(text: &str) -> Result<Tail> {
     match text {
         "all" => Ok(Tail(None)),
         number => {
-            let count = number.parse::<i64>().map_err(|_| Error::invalid(format!("{number:?} is no number of lines")))?;
+            let count =
+                number.parse::<i64>().map_err(|_| Error::invalid(format!("{number:?} is no number of lines")))?;
             Ok(Tail(u64::try_from(count).ok())) // negative is all, as in Docker
         }
     }
@@ -64,7 +65,7 @@ impl LogsArgs {
         let mut reader = Reader::open(&path, self.tail.0)?;
         loop {
             let is_over = life.as_ref().is_none_or(|life| life.is_over());
-            while let Some(entry) = reader.next()? {
+            while let Some(entry) = reader.take()? {
                 if !sink.take(&entry).or_call("write", "standard output")? {
                     return Ok(());
                 }
@@ -187,7 +188,10 @@ mod tests {
     #[test]
     fn how_many_from_the_end() {
         let count = |text| tail(text).map(|tail| tail.0).ok();
-        assert_eq!([count("all"), count("5"), count("0"), count("-1")], [Some(None), Some(Some(5)), Some(Some(0)), Some(None)]);
+        assert_eq!(
+            [count("all"), count("5"), count("0"), count("-1")],
+            [Some(None), Some(Some(5)), Some(Some(0)), Some(None)]
+        );
         assert_eq!(count("x"), None);
     }
 }

@@ -60,8 +60,7 @@ const HEADS: [(&str, &str); 14] = [
     ("Networks", "NETWORKS"),
     ("Size", "SIZE"),
 ];
-const TABLE: &str =
-    "{{.ID}}\\t{{.Image}}\\t{{.Command}}\\t{{.RunningFor}}\\t{{.Status}}\\t{{.Ports}}\\t{{.Names}}";
+const TABLE: &str = "{{.ID}}\\t{{.Image}}\\t{{.Command}}\\t{{.RunningFor}}\\t{{.Status}}\\t{{.Ports}}\\t{{.Names}}";
 
 impl PsArgs {
     /// Prints the list.

@@ -1,10 +1,10 @@
 //! `rename`
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::ExitCode;
-use std::io::Write;
 
 use clap::Args;
 use layers::ContainerDir;

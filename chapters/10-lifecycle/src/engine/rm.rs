@@ -50,9 +50,7 @@ impl RmArgs {
         rootless::enter()?;
         Ok(each(&self.names, |name| match Kept::find(name) {
             // A state that cannot be read is no reason to keep the container for ever.
-            Err(error) if error.kind() == Kind::Corrupt && self.force => {
-                layers::remove_with_volumes(find(name)?)
-            }
+            Err(error) if error.kind() == Kind::Corrupt && self.force => layers::remove_with_volumes(find(name)?),
             kept => self.remove(kept?),
         }))
     }
@@ -89,7 +87,11 @@ fn remove(mut kept: Kept, volumes: bool) -> Result<()> {
     kept.state.write(kept.dir.path())?;
     let config = kept.dir.config().clone();
     let about = events::about(&config);
-    if volumes { layers::remove_with_volumes(kept.dir)? } else { kept.dir.remove()? }
+    if volumes {
+        layers::remove_with_volumes(kept.dir)?
+    } else {
+        kept.dir.remove()?
+    }
     events::record("destroy", &config.id, &config.name, about);
     Ok(())
 }
@@ -113,7 +115,9 @@ impl PruneArgs {
             let done = Kept::find(&id).and_then(|mut kept| {
                 let size = ps::disk_usage(&kept.dir.upper());
                 kept.may(Action::Remove)?; // it may have been started meanwhile
-                if take(&mut kept)? { remove(kept, false)? }
+                if take(&mut kept)? {
+                    remove(kept, false)?
+                }
                 Ok(size)
             });
             match done {

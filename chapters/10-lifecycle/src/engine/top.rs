@@ -38,7 +38,11 @@ impl TopArgs {
             Error::unsupported("this machine has no program ps").help("install it: sudo apt-get install procps")
         })?;
         let mut command = Command::new(ps);
-        if self.options.is_empty() { command.arg("-ef") } else { command.args(&self.options) };
+        if self.options.is_empty() {
+            command.arg("-ef")
+        } else {
+            command.args(&self.options)
+        };
         let output = command.output().or_call("exec", "ps")?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);

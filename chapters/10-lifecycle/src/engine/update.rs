@@ -62,7 +62,9 @@ impl UpdateArgs {
             options.parse()?.limits.check()?; // together with what it had
             if kept.is_alive() && !settings.is_empty() {
                 let group = kept.group()?;
-                for (file, value) in settings.iter().flat_map(|setting| &setting.files).filter(|(file, _)| group.has(file)) {
+                for (file, value) in
+                    settings.iter().flat_map(|setting| &setting.files).filter(|(file, _)| group.has(file))
+                {
                     group.write(file, value)?;
                     explain!(4, "a limit is a write, at any time", "write({file}, {value:?})");
                 }
@@ -83,7 +85,8 @@ fn typed(line: impl Iterator<Item = OsString>) -> Vec<String> {
     let mut words = Vec::new();
     for argument in Again::command().get_arguments().filter(|argument| !argument.is_positional()) {
         let id = argument.get_id().as_str();
-        let given = matches!(matches.try_contains_id(id), Ok(true)) && matches.value_source(id) == Some(ValueSource::CommandLine);
+        let given = matches!(matches.try_contains_id(id), Ok(true))
+            && matches.value_source(id) == Some(ValueSource::CommandLine);
         let (Some(long), true) = (argument.get_long(), given) else { continue };
         let takes_value = argument.get_action().takes_values();
         for value in matches.get_raw(id).into_iter().flatten().filter(|_| takes_value) {

@@ -109,7 +109,9 @@ pub fn pin(cpus: &NumberList) -> Result<()> {
 
 fn not_ours(error: Error) -> Error {
     match error.errno() {
-        Some(Errno::EPERM) => error.help("it needs CAP_SYS_NICE on the host, or a limit that allows it (RLIMIT_NICE, RLIMIT_RTPRIO)"),
+        Some(Errno::EPERM) => {
+            error.help("it needs CAP_SYS_NICE on the host, or a limit that allows it (RLIMIT_NICE, RLIMIT_RTPRIO)")
+        }
         _ => error,
     }
 }
@@ -141,7 +143,16 @@ fn scheduler(wanted: &Scheduler) -> Result<SchedAttr> {
     let [runtime, deadline, period] = times.map(Option::unwrap_or_default);
     let flags = wanted.flags().iter().flatten().fold(0, |all, flag| all | scheduler_flag(*flag));
     let priority = u32::try_from(priority).map_err(|_| invalid("process.scheduler.priority is below 0"))?;
-    Ok(SchedAttr { policy: policy.cast_unsigned(), flags, nice, priority, runtime, deadline, period, ..SchedAttr::default() })
+    Ok(SchedAttr {
+        policy: policy.cast_unsigned(),
+        flags,
+        nice,
+        priority,
+        runtime,
+        deadline,
+        period,
+        ..SchedAttr::default()
+    })
 }
 
 /// `SCHED_FLAG_*` of linux/sched.h.

@@ -7,12 +7,13 @@ use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespace, LinuxNamespaceTyp
 use process::{Error, Kind, OrCall, Result};
 use serde::Deserialize;
 
-use super::{lenient, mounts::Plan, namespaces as spaces, process as program};
+use super::{lenient, namespaces as spaces, process as program};
 
 /// The name of the configuration in a bundle.
 pub const CONFIG: &str = "config.json";
 
-/// A bundle whose configuration makes sense.
+/// A bundle whose configuration makes sense. What is translated on the way, mounts, limits and rights, is checked by
+/// [`recipe`](super::recipe()), which also comes before anything is made.
 #[derive(Debug, Clone)]
 pub struct Bundle {
     /// Its directory, absolute.
@@ -106,14 +107,15 @@ impl Bundle {
     fn check(&self) -> Result<()> {
         check_version(self.spec.version())?;
         let Some(process) = self.spec.process() else {
-            return Err(invalid("process property must not be empty").help("say what to run: process.args and process.cwd"));
+            return Err(
+                invalid("process property must not be empty").help("say what to run: process.args and process.cwd")
+            );
         };
         program::check(process)?;
         if !self.root.is_dir() {
             return Err(invalid(&format!("root.path: {} is no directory", self.root.display())));
         }
         spaces::check(self)?;
-        Plan::of(self).map(drop)?;
         let hooks = self.spec.hooks().as_ref();
         hooks.map_or(Ok(()), super::hooks::check)?;
         let annotations = self.spec.annotations().iter().flatten();
@@ -130,20 +132,21 @@ impl Bundle {
         }
         if linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty()) {
             let what = format!("{CONFIG}: linux.netDevices is not supported");
-            return Err(Error::unsupported(what)
-                .help("leave it out and move the link with a createRuntime hook: ip link set DEV netns /proc/PID/ns/net"));
+            return Err(Error::unsupported(what).help(
+                "leave it out and move the link with a createRuntime hook: ip link set DEV netns /proc/PID/ns/net",
+            ));
         }
         let hides = |paths: &Option<Vec<String>>| paths.as_ref().is_some_and(|paths| !paths.is_empty());
         let changes = hides(linux.masked_paths()) || hides(linux.readonly_paths());
         let mounts = self.spec.mounts().as_ref().is_some_and(|mounts| !mounts.is_empty());
         if (changes || mounts) && self.namespace(LinuxNamespaceType::Mount).is_none() {
-            return Err(invalid("mounts, maskedPaths and readonlyPaths need a mount namespace, or the host would get them")
-                .help("add {\"type\": \"mount\"} to linux.namespaces"));
+            return Err(invalid(
+                "mounts, maskedPaths and readonlyPaths need a mount namespace, or the host would get them",
+            )
+            .help("add {\"type\": \"mount\"} to linux.namespaces"));
         }
         super::root::propagation(linux.rootfs_propagation().as_deref())?;
-        super::devices::check(linux)?;
-        super::resources::writes(linux.resources().as_ref()).map(drop)?;
-        super::confinement::of(self).map(drop)
+        super::devices::check(linux)
     }
 }
 
@@ -209,7 +212,11 @@ mod tests {
     /// A bundle of a configuration that has only what it must have, and `more`.
     pub fn bundle(more: &str) -> Result<Bundle> {
         let comma = if more.is_empty() { "" } else { "," };
-        let process = if more.contains("\"process\"") { "" } else { r#","process":{"user":{"uid":0,"gid":0},"cwd":"/","args":["sh"]}"# };
+        let process = if more.contains("\"process\"") {
+            ""
+        } else {
+            r#","process":{"user":{"uid":0,"gid":0},"cwd":"/","args":["sh"]}"#
+        };
         let text = format!(r#"{{"ociVersion":"1.2.0","root":{{"path":"/"}}{process}{comma}{more}}}"#);
         Bundle::parse("/nowhere".into(), text.as_bytes())
     }

@@ -97,7 +97,9 @@ fn hand_down(base: &Path, group: &Path, controller: &str) -> Result<()> {
     above.reverse();
     above.into_iter().try_for_each(|path| {
         let done = Group::open(path)?.write("cgroup.subtree_control", &format!("+{controller}"));
-        done.map_err(|error| error.help(format!("the {controller} controller is not to be had here: see cgroup.controllers")))
+        done.map_err(|error| {
+            error.help(format!("the {controller} controller is not to be had here: see cgroup.controllers"))
+        })
     })
 }
 

@@ -1,5 +1,7 @@
 //! config.json's share of chapter 9: capabilities, seccomp, paths, limits, settings, labels, as a [`Confinement`].
 
+use std::sync::OnceLock;
+
 use ::process::{Error, Result, explain};
 use oci_spec::runtime::{Capabilities as Names, LinuxCapabilities, LinuxDeviceCgroup, LinuxDeviceType, Process};
 use security::{
@@ -8,6 +10,9 @@ use security::{
 
 use super::bundle::invalid;
 use super::{Bundle, devices, namespaces as spaces};
+
+/// What this process could give: asked of the kernel once, at a call for each capability.
+static OURS: OnceLock<CapSet> = OnceLock::new();
 
 /// What the container of `bundle` may do.
 ///
@@ -24,7 +29,8 @@ pub fn of(bundle: &Bundle) -> Result<Confinement> {
     for (name, value) in linux.sysctl().iter().flatten() {
         let name = sysctls::canonical(name)?;
         sysctls::check(&name, own).map_err(|error| {
-            Error::invalid(format!("config.json: linux.{}", error.what())).help("see linux.namespaces: only what belongs to a namespace of the container's can be set")
+            Error::invalid(format!("config.json: linux.{}", error.what()))
+                .help("see linux.namespaces: only what belongs to a namespace of the container's can be set")
         })?;
         confinement.sysctls.insert(name, value.clone());
     }
@@ -47,7 +53,9 @@ pub fn of_process(process: &Process) -> Result<Confinement> {
     let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let selinux = text(process.selinux_label());
     if selinux.is_some() && !labels::has_selinux() {
-        return Err(Error::unsupported("config.json: process.selinuxLabel: this host has no SELinux, or has it disabled"));
+        return Err(Error::unsupported(
+            "config.json: process.selinuxLabel: this host has no SELinux, or has it disabled",
+        ));
     }
     let rlimits = process.rlimits().iter().flatten().map(|limit| {
         let kind = limit.typ().to_string().parse()?;
@@ -67,7 +75,7 @@ pub fn of_process(process: &Process) -> Result<Confinement> {
 /// Without any, none: that is what the list means, and what runc and crun make of it.
 fn capabilities(wanted: Option<&LinuxCapabilities>) -> Capabilities {
     let Some(wanted) = wanted else { return Capabilities::default() };
-    let ours = CapSet::of_ours();
+    let ours = *OURS.get_or_init(CapSet::of_ours);
     let mut missing = CapSet::EMPTY;
     let mut set = |names: &Option<Names>| {
         let all: CapSet = names.iter().flatten().filter_map(|name| capset::parse(&name.to_string()).ok()).collect();

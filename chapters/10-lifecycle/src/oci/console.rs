@@ -76,7 +76,9 @@ fn mount_console(terminal: &OwnedFd) -> Result<()> {
     let place = open("/dev/console", flags, Mode::empty()).or_call("open", "/dev/console")?;
     let kind = SFlag::from_bits_truncate(fstat(&place).or_call("fstat", "/dev/console")?.st_mode) & SFlag::S_IFMT;
     if kind == SFlag::S_IFLNK {
-        return Err(Error::invalid("/dev/console in the root is a link").help("mount a tmpfs on /dev, or remove the link"));
+        return Err(
+            Error::invalid("/dev/console in the root is a link").help("mount a tmpfs on /dev, or remove the link")
+        );
     }
     Mount::tree(terminal, "the terminal", false)?.attach(&place, "/dev/console")
 }

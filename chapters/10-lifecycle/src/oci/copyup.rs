@@ -7,7 +7,7 @@ use std::path::Path;
 
 use nix::dir::{Dir, Type};
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
-use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, fstatat, mkdirat, mknodat, utimensat, UtimensatFlags};
+use nix::sys::stat::{FchmodatFlags, Mode, SFlag, UtimensatFlags, fchmodat, fstatat, mkdirat, mknodat, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, fchownat, symlinkat};
 use process::{OrCall, Result};
@@ -66,6 +66,7 @@ fn contents(from: &OwnedFd, to: &OwnedFd, name: &Path, show: &Path) -> Result<()
     let read = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let write = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let mut source = File::from(openat(from, name, read, Mode::empty()).or_call("openat", show.display())?);
-    let mut copy = File::from(openat(to, name, write, Mode::S_IRUSR | Mode::S_IWUSR).or_call("openat", show.display())?);
+    let mut copy =
+        File::from(openat(to, name, write, Mode::S_IRUSR | Mode::S_IWUSR).or_call("openat", show.display())?);
     std::io::copy(&mut source, &mut copy).or_call("copy", show.display()).map(drop)
 }

@@ -98,6 +98,9 @@ mod tests {
     #[test]
     fn other_errors_keep_their_words_and_their_way_out() {
         assert_eq!(line(&missing()), "container does not exist");
-        assert_eq!(line(&Error::call("mount", "proc", Errno::EPERM).help("be root")), "mount proc: EPERM: Operation not permitted (be root)");
+        assert_eq!(
+            line(&Error::call("mount", "proc", Errno::EPERM).help("be root")),
+            "mount proc: EPERM: Operation not permitted (be root)"
+        );
     }
 }

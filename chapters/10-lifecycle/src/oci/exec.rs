@@ -10,9 +10,9 @@ use process::{Error, Kind, OrCall, Program, Result, Stage};
 use security::{Confine, Seal};
 
 use super::attributes::{self, Assume, pin};
+use super::confinement;
 use super::console::Terminal;
 use super::process::{self as program, Identity};
-use super::confinement;
 
 /// The container, and how the program shall be in it.
 #[derive(Debug)]
@@ -43,10 +43,8 @@ pub fn exec_recipe(process: &Process, into: &Join<'_>) -> Result<(Program, Vec<B
     let first = affinity.and_then(|affinity| affinity.initial().as_deref());
     let last = affinity.and_then(|affinity| affinity.cpu_affinity_final().as_deref());
     let attributes = attributes::of(process)?.on(last)?;
-    let mut stages: Vec<Box<dyn Stage>> = vec![
-        Box::new(JoinGroup::new(into.cgroup, first)?),
-        Box::new(::namespaces::Join::new(into.pid)?),
-    ];
+    let mut stages: Vec<Box<dyn Stage>> =
+        vec![Box::new(JoinGroup::new(into.cgroup, first)?), Box::new(::namespaces::Join::new(into.pid)?)];
     match (&into.console, process.terminal() == Some(true)) {
         (_, false) => {}
         (Some(socket), true) => {

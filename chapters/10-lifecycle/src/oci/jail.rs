@@ -92,9 +92,14 @@ impl Stage for MoveRoot {
         let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let root = open(&self.0, directory, Mode::empty()).or_call("open", &show)?;
         fchdir(&root).or_call("fchdir", &show)?;
-        mount(Some("."), "/", None::<&str>, MsFlags::MS_MOVE, None::<&str>).or_call("mount", format!("move {show} to /"))?;
+        mount(Some("."), "/", None::<&str>, MsFlags::MS_MOVE, None::<&str>)
+            .or_call("mount", format!("move {show} to /"))?;
         chroot(".").or_call("chroot", &show)?;
-        explain!(2, "the root lies on the old one, which is still there", "mount({show}, \"/\", MS_MOVE) and chroot(\".\")");
+        explain!(
+            2,
+            "the root lies on the old one, which is still there",
+            "mount({show}, \"/\", MS_MOVE) and chroot(\".\")"
+        );
         chdir("/").or_call("chdir", "/")
     }
 }

@@ -31,7 +31,9 @@ pub fn spec(bytes: &[u8]) -> Result<Spec> {
         Ok(spec) => return Ok(spec),
         Err(error) => error,
     };
-    let wrong = |error: &serde_json::Error| Error::invalid(error.to_string()).help("see config.md of the OCI runtime specification");
+    let wrong = |error: &serde_json::Error| {
+        Error::invalid(error.to_string()).help("see config.md of the OCI runtime specification")
+    };
     let Ok(mut value) = serde_json::from_slice::<Value>(bytes) else { return Err(wrong(&first)) };
     mend(&mut value);
     // The first error knows the line, the second one what is still wrong.

@@ -38,9 +38,8 @@ impl Log {
     /// # Errors
     /// As open(2).
     pub fn open(path: Option<&Path>, format: Format, debug: bool) -> Result<Self> {
-        let open = |path: &Path| {
-            OpenOptions::new().append(true).create(true).open(path).or_call("open", path.display())
-        };
+        let open =
+            |path: &Path| OpenOptions::new().append(true).create(true).open(path).or_call("open", path.display());
         Ok(Self { file: path.map(open).transpose()?, format, debug })
     }
 

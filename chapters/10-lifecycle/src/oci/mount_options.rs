@@ -155,7 +155,8 @@ impl Options {
             (libc::MS_NODIRATIME, NODIRATIME),
             (MS_NOSYMFOLLOW, NOSYMFOLLOW),
         ];
-        let translate = |flags: u64| pairs.iter().filter(|(flag, _)| flags & flag != 0).fold(0, |all, (_, attr)| all | attr);
+        let translate =
+            |flags: u64| pairs.iter().filter(|(flag, _)| flags & flag != 0).fold(0, |all, (_, attr)| all | attr);
         let (mut set, mut clear) = (translate(self.set), translate(self.clear));
         // How access times are kept is one value of three, not a flag; 0 stands for relatime.
         let times = [(libc::MS_NOATIME, NOATIME), (libc::MS_STRICTATIME, STRICTATIME), (libc::MS_RELATIME, 0)];

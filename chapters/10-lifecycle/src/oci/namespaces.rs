@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use namespaces::{CLONE_NEWTIME, IdMap, IdRange};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns, unshare};
-use nix::sys::stat::fstat;
+use nix::sys::stat::{Mode, fstat, umask};
 use nix::unistd::{Gid, Uid, setgroups, sethostname, setresgid, setresuid};
 use oci_spec::runtime::{LinuxIdMapping, LinuxNamespaceType as Kind};
 use process::{Child, OrCall, Result, Stage, explain};
@@ -153,6 +153,8 @@ impl Stage for Namespaces {
     }
 
     fn create_container(&mut self) -> Result<()> {
+        // What is made for the container does not depend on the shell that started it.
+        umask(Mode::from_bits_truncate(0o022));
         if self.user.take().is_some() {
             explain!(3, "made in a user namespace that others are in already", "setns(USER) before clone3");
             become_root_inside()?;
@@ -244,7 +246,8 @@ pub fn check(bundle: &Bundle) -> Result<()> {
     check_maps(bundle)?;
     let sets_clocks = bundle.linux().and_then(|linux| linux.time_offsets().as_ref()).is_some_and(|map| !map.is_empty());
     if sets_clocks && !bundle.makes(Kind::Time) {
-        return Err(invalid("linux.timeOffsets needs a new time namespace").help("add {\"type\": \"time\"} to linux.namespaces"));
+        return Err(invalid("linux.timeOffsets needs a new time namespace")
+            .help("add {\"type\": \"time\"} to linux.namespaces"));
     }
     offsets::lines(bundle.linux()).map(drop)
 }
@@ -258,7 +261,9 @@ fn check_maps(bundle: &Bundle) -> Result<()> {
                 .help("add {\"type\": \"user\"} to linux.namespaces"));
         }
         if maps.is_empty() && bundle.makes(Kind::User) {
-            return Err(invalid(&format!("a new user namespace needs linux.uidMappings and linux.gidMappings; {name} is empty")));
+            return Err(invalid(&format!(
+                "a new user namespace needs linux.uidMappings and linux.gidMappings; {name} is empty"
+            )));
         }
         if maps.iter().any(|map| map.size() == 0) {
             return Err(invalid(&format!("linux.{name}: a map of size 0")));

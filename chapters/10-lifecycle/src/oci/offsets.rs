@@ -18,7 +18,9 @@ pub fn lines(linux: Option<&Linux>) -> Result<String> {
     let mut text = String::new();
     for (clock, offset) in linux.and_then(|linux| linux.time_offsets().as_ref()).into_iter().flatten() {
         if !matches!(clock.as_str(), "boottime" | "monotonic") {
-            return Err(invalid(&format!("linux.timeOffsets: {clock:?} has no offset")).help("boottime and monotonic have"));
+            return Err(
+                invalid(&format!("linux.timeOffsets: {clock:?} has no offset")).help("boottime and monotonic have")
+            );
         }
         let (seconds, nanoseconds) = (offset.secs().unwrap_or(0), offset.nanosecs().unwrap_or(0));
         if nanoseconds > 999_999_999 {

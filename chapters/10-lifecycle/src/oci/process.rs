@@ -5,12 +5,12 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::BorrowedFd;
 
+use ::process::{Error, OrCall, Program, Result, Stage, explain};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, SFlag, fstat, makedev, umask};
 use nix::unistd::{Gid, Uid, fchown, setgroups, setresgid, setresuid};
 use oci_spec::runtime::{Process, User};
-use ::process::{Error, OrCall, Program, Result, Stage, explain};
 use rootfs::RootDir;
 
 use super::bundle::{invalid, twice};
@@ -60,10 +60,18 @@ pub fn check(process: &Process) -> Result<()> {
     }
     if let Some(kind) = twice(process.rlimits().iter().flatten().map(|limit| limit.typ() as u8)) {
         let kind = process.rlimits().iter().flatten().find(|limit| limit.typ() as u8 == kind);
-        return Err(invalid(&format!("process.rlimits: {} stands there twice", kind.map_or(String::new(), |limit| limit.typ().to_string()))));
+        return Err(invalid(&format!(
+            "process.rlimits: {} stands there twice",
+            kind.map_or(String::new(), |limit| limit.typ().to_string())
+        )));
     }
     if let Some(limit) = process.rlimits().iter().flatten().find(|limit| limit.soft() > limit.hard()) {
-        return Err(invalid(&format!("process.rlimits: {}: soft {} is more than hard {}", limit.typ(), limit.soft(), limit.hard())));
+        return Err(invalid(&format!(
+            "process.rlimits: {}: soft {} is more than hard {}",
+            limit.typ(),
+            limit.soft(),
+            limit.hard()
+        )));
     }
     if process.oom_score_adj().is_some_and(|score| !(-1000..=1000).contains(&score)) {
         return Err(invalid("process.oomScoreAdj must be from -1000 to 1000"));
@@ -178,7 +186,8 @@ mod tests {
     #[test]
     fn the_last_of_two_variables_counts_and_the_order_stays() {
         let program = program(&process(r#","env":["A=1","B=2","A=3","C="]"#), 2);
-        let env: Vec<_> = program.env.iter().map(|(name, value)| format!("{}={}", name.display(), value.display())).collect();
+        let env: Vec<_> =
+            program.env.iter().map(|(name, value)| format!("{}={}", name.display(), value.display())).collect();
         assert_eq!(env, ["B=2", "A=3", "C="]);
         assert_eq!((program.cwd.as_deref(), program.keep_fds), (Some("/b".as_ref()), 2));
     }

@@ -14,7 +14,8 @@ use super::console::Terminal;
 use super::devices::Links;
 use super::hooks::{CreateHooks, Told};
 use super::jail::{Lookup, MoveRoot, WorkingDir};
-use super::mounts::{Mounts, Plan};
+use super::mount_plan::Plan;
+use super::mounts::Mounts;
 use super::namespaces::{self as spaces, Namespaces};
 use super::process::{self as program, Identity};
 use super::root::{self, ReadOnly, Root};
@@ -128,7 +129,9 @@ fn terminal(bundle: &Bundle, place: &Place, own_dev: bool) -> Result<Option<Term
             let socket = socket.try_clone().or_call("dup", "the console socket")?;
             Ok(Some(Terminal::new(bundle.process(), socket, own_dev)))
         }
-        (None, true) => Err(process::Error::invalid("cannot allocate tty if runc will detach without setting console socket")
-            .help("give --console-socket, or set process.terminal to false")),
+        (None, true) => {
+            Err(process::Error::invalid("cannot allocate tty if runc will detach without setting console socket")
+                .help("give --console-socket, or set process.terminal to false"))
+        }
     }
 }

@@ -45,12 +45,15 @@ pub fn writes(resources: Option<&LinuxResources>) -> Result<Vec<Write>> {
     if let Some(network) = resources.network() {
         let class = network.class_id().filter(|&class| class != 0);
         if class.is_some() || network.priorities().as_ref().is_some_and(|list| !list.is_empty()) {
-            return Err(only_v1("network").help("net_cls and net_prio are of version 1; nft can match by `socket cgroupv2`"));
+            return Err(
+                only_v1("network").help("net_cls and net_prio are of version 1; nft can match by `socket cgroupv2`")
+            );
         }
     }
     for (device, limits) in resources.rdma().iter().flatten() {
         let part = |key: &str, limit: Option<u32>| limit.map_or(String::new(), |limit| format!(" {key}={limit}"));
-        let value = format!("{device}{}{}", part("hca_handle", limits.hca_handles()), part("hca_object", limits.hca_objects()));
+        let value =
+            format!("{device}{}{}", part("hca_handle", limits.hca_handles()), part("hca_object", limits.hca_objects()));
         list.add("rdma", "rdma.max", value);
     }
     let mut unified: Vec<_> = resources.unified().iter().flatten().collect();
@@ -113,7 +116,9 @@ fn check_before(group: &Group, write: &Write) -> Result<()> {
 }
 
 fn only_v1(property: &str) -> Error {
-    Error::unsupported(format!("config.json: linux.resources.{property} is of cgroup v1, version 2 has nothing like it"))
+    Error::unsupported(format!(
+        "config.json: linux.resources.{property} is of cgroup v1, version 2 has nothing like it"
+    ))
 }
 
 fn number(limit: i64) -> String {
@@ -178,9 +183,11 @@ impl List {
         if cpu.realtime_runtime().is_some_and(|time| time != 0) || cpu.realtime_period().is_some_and(|time| time != 0) {
             return Err(only_v1("cpu.realtimeRuntime").help("leave realtimeRuntime and realtimePeriod out"));
         }
-        for (property, file, list) in [("cpu.cpus", "cpuset.cpus", cpu.cpus()), ("cpu.mems", "cpuset.mems", cpu.mems())] {
+        for (property, file, list) in [("cpu.cpus", "cpuset.cpus", cpu.cpus()), ("cpu.mems", "cpuset.mems", cpu.mems())]
+        {
             if let Some(list) = list.as_ref().filter(|list| !list.is_empty()) {
-                list.parse::<cgroups::NumberList>().map_err(|error| error.at(format_args!("linux.resources.{property}")))?;
+                list.parse::<cgroups::NumberList>()
+                    .map_err(|error| error.at(format_args!("linux.resources.{property}")))?;
                 self.add(property, file, list.clone());
             }
         }
@@ -235,9 +242,12 @@ impl List {
     fn huge_pages(&mut self, limit: &LinuxHugepageLimit) -> Result<()> {
         let size = limit.page_size();
         let digits = size.trim_end_matches(|one: char| one.is_ascii_alphabetic());
-        let is_size = !digits.is_empty() && digits.bytes().all(|one| one.is_ascii_digit()) && matches!(&size[digits.len()..], "KB" | "MB" | "GB");
+        let is_size = !digits.is_empty()
+            && digits.bytes().all(|one| one.is_ascii_digit())
+            && matches!(&size[digits.len()..], "KB" | "MB" | "GB");
         if !is_size {
-            return Err(invalid(&format!("linux.resources.hugepageLimits: {size:?} is no page size")).help("as in 2MB, 64KB, 1GB"));
+            return Err(invalid(&format!("linux.resources.hugepageLimits: {size:?} is no page size"))
+                .help("as in 2MB, 64KB, 1GB"));
         }
         self.add("hugepageLimits", format!("hugetlb.{size}.max"), number(limit.limit()));
         Ok(())
@@ -245,7 +255,9 @@ impl List {
 
     fn unified(&mut self, file: &str, value: &str) -> Result<()> {
         if file.contains(['/', '\0']) || !file.contains('.') || file.starts_with('.') {
-            return Err(invalid(&format!("linux.resources.unified: {file:?} is no file of a group")).help("as in memory.high"));
+            return Err(
+                invalid(&format!("linux.resources.unified: {file:?} is no file of a group")).help("as in memory.high")
+            );
         }
         let property: Cow<'static, str> = Cow::Owned(format!("unified[{file:?}]"));
         // Several lines are several writes: the kernel takes one at a time.
@@ -267,84 +279,12 @@ fn swap(memory: Option<i64>, total: Option<i64>) -> Result<Option<String>> {
         (Some(memory), Some(total)) if memory > 0 => Err(invalid(&format!(
             "linux.resources.memory.swap {total} is less than the limit {memory}: it is the sum of memory and swap"
         ))),
-        (_, Some(_)) => Err(invalid("linux.resources.memory.swap needs a memory limit: it is the sum of memory and swap")),
+        (_, Some(_)) => {
+            Err(invalid("linux.resources.memory.swap needs a memory limit: it is the sum of memory and swap"))
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lines(json: &str) -> Result<Vec<String>> {
-        let resources = serde_json::from_str(json).unwrap();
-        Ok(writes(Some(&resources))?.iter().map(|write| format!("{}={}", write.file, write.value)).collect())
-    }
-
-    #[test]
-    fn every_property_has_its_file() {
-        let all = r#"{"memory":{"limit":8388608,"swap":10485760,"reservation":4194304},
-            "cpu":{"shares":1024,"quota":50000,"period":200000,"burst":1000,"cpus":"0-1","mems":"0","idle":0},
-            "pids":{"limit":-1},"blockIO":{"weight":100,"weightDevice":[{"major":8,"minor":0,"weight":10}],
-            "throttleReadBpsDevice":[{"major":8,"minor":0,"rate":7}],"throttleWriteIOPSDevice":[{"major":8,"minor":0,"rate":0}]},
-            "hugepageLimits":[{"pageSize":"2MB","limit":4194304}],"rdma":{"mlx5":{"hcaHandles":3}},
-            "unified":{"memory.high":"1\n2","cpu.weight":"7"}}"#;
-        assert_eq!(
-            lines(all).unwrap(),
-            [
-                "memory.swap.max=2097152",
-                "memory.max=8388608",
-                "memory.low=4194304",
-                "cpu.idle=0",
-                "cpu.weight=100",
-                "cpu.max=50000 200000",
-                "cpu.max.burst=1000",
-                "cpuset.cpus=0-1",
-                "cpuset.mems=0",
-                "pids.max=max",
-                "io.bfq.weight=100",
-                "io.bfq.weight=8:0 10",
-                "io.max=8:0 rbps=7",
-                "io.max=8:0 wiops=max",
-                "hugetlb.2MB.max=4194304",
-                "rdma.max=mlx5 hca_handle=3",
-                "cpu.weight=7",
-                "memory.high=1",
-                "memory.high=2",
-            ]
-        );
-    }
-
-    #[test]
-    fn nothing_asked_is_nothing_written() {
-        let none = r#"{"memory":{"limit":0,"swap":0},"cpu":{"shares":0,"quota":0,"period":0,"cpus":""},"pids":{"limit":0},
-            "blockIO":{"weight":0},"network":{"classID":0},"devices":[{"allow":false,"access":"rwm"}]}"#;
-        assert!(lines(none).unwrap().is_empty());
-    }
-
-    #[test]
-    fn swap_is_what_the_specification_means_by_it() {
-        assert_eq!(swap(Some(8), Some(8)).unwrap().as_deref(), Some("0"));
-        assert_eq!(swap(Some(8), Some(-1)).unwrap().as_deref(), Some("max"));
-        assert_eq!(swap(Some(-1), None).unwrap().as_deref(), Some("max"));
-        assert_eq!(swap(Some(8), None).unwrap(), None);
-        assert!(swap(Some(8), Some(7)).is_err() && swap(None, Some(7)).is_err());
-    }
-
-    #[test]
-    fn what_cannot_be_is_refused() {
-        for bad in [
-            r#"{"memory":{"swappiness":1}}"#,
-            r#"{"memory":{"disableOOMKiller":true}}"#,
-            r#"{"cpu":{"realtimeRuntime":1}}"#,
-            r#"{"cpu":{"cpus":"x"}}"#,
-            r#"{"cpu":{"idle":2}}"#,
-            r#"{"blockIO":{"weight":9}}"#,
-            r#"{"network":{"classID":1}}"#,
-            r#"{"hugepageLimits":[{"pageSize":"2XB","limit":1}]}"#,
-            r#"{"unified":{"../x.y":"1"}}"#,
-            r#"{"unified":{"memory":"1"}}"#,
-        ] {
-            assert!(lines(bad).is_err(), "{bad}");
-        }
-    }
-}
+#[path = "resources_tests.rs"]
+mod tests;

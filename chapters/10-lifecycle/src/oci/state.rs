@@ -268,6 +268,9 @@ mod tests {
     #[test]
     fn the_report_has_the_specifications_properties_first() {
         let text = serde_json::to_string(&Report::new(&state(7, 8), Status::Stopped, "root".into())).unwrap();
-        assert!(text.starts_with(r#"{"ociVersion":"1.2.0","id":"web","pid":0,"status":"stopped","bundle":"/b""#), "{text}");
+        assert!(
+            text.starts_with(r#"{"ociVersion":"1.2.0","id":"web","pid":0,"status":"stopped","bundle":"/b""#),
+            "{text}"
+        );
     }
 }

@@ -140,7 +140,11 @@ impl Entry {
         let path = self.path.join(STATE);
         match fs::read(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                if self.path.is_dir() { Ok(None) } else { Err(errors::missing()) }
+                if self.path.is_dir() {
+                    Ok(None)
+                } else {
+                    Err(errors::missing())
+                }
             }
             bytes => {
                 let corrupt = |error| Error::new(Kind::Corrupt, format!("{}: {error}", path.display()));

@@ -142,9 +142,8 @@ pub fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<(), Errno
     const BOTH_EMPTY: u32 = 0x4 | 0x40;
     let empty = c"".as_ptr();
     // SAFETY: both paths are empty C strings, both descriptors are borrowed, so open.
-    let done = unsafe {
-        libc::syscall(libc::SYS_move_mount, mount.as_raw_fd(), empty, target.as_raw_fd(), empty, BOTH_EMPTY)
-    };
+    let done =
+        unsafe { libc::syscall(libc::SYS_move_mount, mount.as_raw_fd(), empty, target.as_raw_fd(), empty, BOTH_EMPTY) };
     Errno::result(done).map(drop)
 }
 

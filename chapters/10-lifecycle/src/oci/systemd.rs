@@ -74,12 +74,21 @@ impl Scope {
         };
         let parts: Vec<_> = path.split(':').collect();
         let [slice, prefix, name] = parts[..] else {
-            let what = format!("expected cgroupsPath to be of format \"slice:prefix:name\" for systemd cgroups, got {path:?} instead");
+            let what = format!(
+                "expected cgroupsPath to be of format \"slice:prefix:name\" for systemd cgroups, got {path:?} instead"
+            );
             return Err(Error::invalid(what).help("leave --systemd-cgroup out to have it taken for a path"));
         };
         let slice = if slice.is_empty() { default } else { slice };
         let plain = |text: &str| !text.contains(['/', '\0']);
-        if !slice.ends_with(".slice") || !plain(slice) || slice.contains("--") || slice.starts_with('-') || !plain(prefix) || !plain(name) || name.is_empty() {
+        if !slice.ends_with(".slice")
+            || !plain(slice)
+            || slice.contains("--")
+            || slice.starts_with('-')
+            || !plain(prefix)
+            || !plain(name)
+            || name.is_empty()
+        {
             return Err(Error::invalid(format!("cgroupsPath {path:?} names no unit of systemd's")));
         }
         let name = if prefix.is_empty() { format!("{name}.scope") } else { format!("{prefix}-{name}.scope") };
@@ -102,7 +111,8 @@ impl Scope {
             let now = group_of(pid);
             if now != before && now.as_deref().is_some_and(|group| group.ends_with(&self.name)) {
                 let path = now.as_deref().and_then(|group| hierarchy.path_of(group));
-                return path.ok_or_else(|| Error::unsupported("the scope lies outside of what is mounted of the cgroups"));
+                return path
+                    .ok_or_else(|| Error::unsupported("the scope lies outside of what is mounted of the cgroups"));
             }
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -115,13 +125,27 @@ impl Scope {
         if self.user {
             command.arg("--user");
         }
-        command.args(["--quiet", "--expect-reply=yes", "call", "org.freedesktop.systemd1", "/org/freedesktop/systemd1"]);
-        command.args(["org.freedesktop.systemd1.Manager", "StartTransientUnit", "ssa(sv)a(sa(sv))", &self.name, "fail"]);
+        command.args([
+            "--quiet",
+            "--expect-reply=yes",
+            "call",
+            "org.freedesktop.systemd1",
+            "/org/freedesktop/systemd1",
+        ]);
+        command.args([
+            "org.freedesktop.systemd1.Manager",
+            "StartTransientUnit",
+            "ssa(sv)a(sa(sv))",
+            &self.name,
+            "fail",
+        ]);
         let properties = self.properties(pid, limits);
         command.arg(properties.len().to_string()).args(properties.concat()).arg("0");
         let done = command.stdin(Stdio::null()).output();
         let help = "systemd has to run and its program busctl to be installed; without them leave --systemd-cgroup out";
-        let done = done.or_call("exec", "busctl").map_err(|error| Error::unsupported(format!("--systemd-cgroup: {}", error.what())).help(help))?;
+        let done = done
+            .or_call("exec", "busctl")
+            .map_err(|error| Error::unsupported(format!("--systemd-cgroup: {}", error.what())).help(help))?;
         if done.status.success() {
             return Ok(());
         }
@@ -190,7 +214,9 @@ fn bit_mask(name: &str, list: &str) -> Vec<Property> {
     let mut bytes: Vec<u8> = Vec::new();
     for part in list.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (Ok(first), Ok(last)) = (first.trim().parse::<u16>(), last.trim().parse::<u16>()) else { return Vec::new() };
+        let (Ok(first), Ok(last)) = (first.trim().parse::<u16>(), last.trim().parse::<u16>()) else {
+            return Vec::new();
+        };
         for bit in first..=last {
             let byte = usize::from(bit / 8);
             bytes.resize(bytes.len().max(byte + 1), 0);
@@ -235,7 +261,10 @@ mod tests {
         assert_eq!(words("memory.max", "1048576"), "MemoryMax t 1048576");
         assert_eq!(words("pids.max", "max"), "TasksMax t 18446744073709551615");
         assert_eq!(words("cpu.max", "50000 100000"), "CPUQuotaPerSecUSec t 500000 CPUQuotaPeriodUSec t 100000");
-        assert_eq!(words("cpu.max", "max 100000"), "CPUQuotaPerSecUSec t 18446744073709551615 CPUQuotaPeriodUSec t 100000");
+        assert_eq!(
+            words("cpu.max", "max 100000"),
+            "CPUQuotaPerSecUSec t 18446744073709551615 CPUQuotaPeriodUSec t 100000"
+        );
         assert_eq!(words("cpuset.cpus", "0-2,9"), "AllowedCPUs ay 2 7 2");
         assert_eq!(words("hugetlb.2MB.max", "0"), "");
     }

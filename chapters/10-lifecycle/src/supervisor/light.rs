@@ -21,6 +21,7 @@ use super::health::Monitor;
 use super::input::Input;
 use super::json::Stream;
 use super::log::{Driver, Log, path_of};
+use super::memory;
 use super::output::{CHUNK, Output, Piece};
 use super::serve::Peer;
 use super::stamp::Stamp;
@@ -136,6 +137,7 @@ impl Light {
     }
 
     fn run(&mut self) -> Result<()> {
+        memory::give_back();
         // Who called before the program was started gets its first byte; and it may have ended already.
         self.accept();
         self.reap()?;

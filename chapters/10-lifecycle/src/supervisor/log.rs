@@ -128,7 +128,15 @@ impl Log {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).or_call("mkdir", dir.display())?;
         }
         let file = open(path)?;
-        let mut log = Self { path: path.to_owned(), settings, file, size: 0, batch: Vec::new(), entries: Entries::default(), lost: 0 };
+        let mut log = Self {
+            path: path.to_owned(),
+            settings,
+            file,
+            size: 0,
+            batch: Vec::new(),
+            entries: Entries::default(),
+            lost: 0,
+        };
         log.size = log.mend().or_call("read", path.display())?;
         Ok(log)
     }

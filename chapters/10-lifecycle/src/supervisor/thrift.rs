@@ -22,7 +22,8 @@ pub fn give_back() {
             }
             (Some(place), Some(rights)) if rights.len() == 4 && !place.ends_with(':') => {
                 range = bounds(place);
-                is_code = matches!(rights, "r-xp" | "r--p") && words.next_back().is_some_and(|path| path.starts_with('/'));
+                is_code =
+                    matches!(rights, "r-xp" | "r--p") && words.next_back().is_some_and(|path| path.starts_with('/'));
             }
             _ => {}
         }

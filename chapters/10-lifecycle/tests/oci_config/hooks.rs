@@ -12,7 +12,9 @@ use crate::world::{Cooper, Crun, Runc, Who, World};
 
 pub fn add(mut suite: Suite) -> Suite {
     for who in [Cooper, Runc, Crun] {
-        let about = |what: &str| if who == Cooper { what.to_owned() } else { format!("{} does the same: {what}", who.program()) };
+        let about = |what: &str| {
+            if who == Cooper { what.to_owned() } else { format!("{} does the same: {what}", who.program()) }
+        };
         suite = suite.root(about("hooks run in their order, in their namespaces"), move || order(who));
         suite = suite.needs(&["busybox", "unshare", who_needs(who)]);
         suite = suite.root(about("hooks are told the state"), move || told(who));
@@ -61,7 +63,8 @@ fn order(who: Who) -> Outcome {
     let (mut world, log) = world(script)?;
     let host = fs::read_link("/proc/self/ns/mnt")?.display().to_string();
     for moment in MOMENTS {
-        let two = json!([hook(&world, &[&format!("{moment} 1"), &host]), hook(&world, &[&format!("{moment} 2"), &host])]);
+        let two =
+            json!([hook(&world, &[&format!("{moment} 1"), &host]), hook(&world, &[&format!("{moment} 2"), &host])]);
         world.set(&format!("/hooks/{moment}"), two);
     }
     world.run(who)?.code(0)?;
@@ -135,14 +138,16 @@ fn fails(who: Who) -> Outcome {
 }
 
 fn arguments() -> Outcome {
-    let (mut world, log) = world("printf '%s|' \"$@\" >> $log; echo >> $log; tr '\\0' '\\n' < /proc/$$/environ | sort >> $log")?;
+    let (mut world, log) =
+        world("printf '%s|' \"$@\" >> $log; echo >> $log; tr '\\0' '\\n' < /proc/$$/environ | sort >> $log")?;
     let mut one = hook(&world, &["a b", "", "$c"]);
     one["env"] = json!(["PATH=/usr/bin:/bin", "ONLY=this"]);
     world.set("/hooks/createRuntime", json!([one]));
     world.command(Cooper, &["--help"]).run()?.ok()?;
     world.run(Cooper)?.code(0)?;
     let text = fs::read_to_string(log)?;
-    let text = text.lines().filter(|line| !line.starts_with("PWD=") && *line != "program").collect::<Vec<_>>().join("\n");
+    let text =
+        text.lines().filter(|line| !line.starts_with("PWD=") && *line != "program").collect::<Vec<_>>().join("\n");
     assert_eq!(text, "a b||$c|\nONLY=this\nPATH=/usr/bin:/bin");
     Ok(())
 }

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use crate::world::{Cooper, World};
 
 /// Property, value, file of the group, what the kernel says there.
-const ROWS: [(&str, fn() -> Value, &str, &str); 14] = [
+type Row = (&'static str, fn() -> Value, &'static str, &'static str);
+
+const ROWS: [Row; 14] = [
     ("memory/limit", || json!(67_108_864), "memory.max", "67108864"),
     ("memory/reservation", || json!(33_554_432), "memory.low", "33554432"),
     ("cpu/shares", || json!(1024), "cpu.weight", "100"),
@@ -126,7 +128,10 @@ fn not_taken() -> Outcome {
 fn devices() -> Outcome {
     let mut world = world("(: < /dev/mine) 2>&1; head -c 1 /dev/zero | wc -c")?;
     world.set("/linux/resources/devices", json!([{ "allow": false, "access": "rwm" }]));
-    world.set("/linux/devices", json!([{ "path": "/dev/mine", "type": "c", "major": 240, "minor": 7, "fileMode": 0o666 }]));
+    world.set(
+        "/linux/devices",
+        json!([{ "path": "/dev/mine", "type": "c", "major": 240, "minor": 7, "fileMode": 0o666 }]),
+    );
     says(&world, "sh: can't open /dev/mine: Operation not permitted\n1")
 }
 

@@ -7,8 +7,10 @@ mod limits;
 mod mounts;
 mod namespaces;
 mod outside;
+mod places;
 mod process;
 mod refusals;
+mod rootless;
 #[allow(unsafe_code)]
 mod sys;
 mod world;
@@ -17,11 +19,12 @@ use harness::Suite;
 
 fn main() {
     let mut suite = Suite::new();
-    for cases in [process::cases(), namespaces::cases(), mounts::cases(), devices::cases()] {
+    for cases in [process::cases(), namespaces::cases(), mounts::cases(), places::cases(), devices::cases()] {
         suite = world::add(suite, cases);
     }
     suite = hooks::add(suite);
     suite = outside::add(suite);
     suite = limits::add(suite);
+    suite = rootless::add(suite);
     refusals::add(suite).run()
 }

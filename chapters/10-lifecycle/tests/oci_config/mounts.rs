@@ -100,14 +100,15 @@ pub fn cases() -> Vec<Case> {
     cases.extend(propagation());
     cases.extend(kinds());
     cases.extend(binds());
-    cases.extend(places());
     cases
 }
 
 /// A tmpfs of each propagation type; the root of each.
 fn propagation() -> Vec<Case> {
     let tags = |place: &str| {
-        format!("awk '$5 == \"{place}\" {{ for (i = 7; $i != \"-\"; i++) printf \"%s \", $i; print \"end\" }}' /proc/self/mountinfo | sed 's/[0-9][0-9]*/N/g'")
+        format!(
+            "awk '$5 == \"{place}\" {{ for (i = 7; $i != \"-\"; i++) printf \"%s \", $i; print \"end\" }}' /proc/self/mountinfo | sed 's/[0-9][0-9]*/N/g'"
+        )
     };
     let mut cases = Vec::new();
     for (word, shown, like) in [
@@ -131,7 +132,9 @@ fn propagation() -> Vec<Case> {
         ));
     }
     // The mount that the root lies on is parted from the host's before the root is bound: it is shared with nobody.
-    for (word, shown) in [("", "master:N end"), ("rslave", "master:N end"), ("rprivate", "end"), ("rshared", "end"), ("shared", "end")] {
+    for (word, shown) in
+        [("", "master:N end"), ("rslave", "master:N end"), ("rprivate", "end"), ("rshared", "end"), ("shared", "end")]
+    {
         cases.push(case(
             format!("rootfsPropagation {word:?}"),
             move |world| {
@@ -185,165 +188,202 @@ fn propagation() -> Vec<Case> {
 
 fn kinds() -> Vec<Case> {
     vec![
-        case("proc, sysfs, devpts and mqueue", |_| Ok(()), "awk '{print $5, $(NF-2)}' /proc/self/mountinfo | grep -E '^/(proc|sys|dev/pts|dev/mqueue) '",
-            "/proc proc\n/dev/pts devpts\n/dev/mqueue mqueue\n/sys sysfs", BOTH),
-        case("tmpfs: mode, size and owner", |world| {
-            world.mount(json!({ "destination": "/x", "type": "tmpfs", "source": "mine", "options": ["mode=710", "size=128k", "uid=7", "gid=8"] }));
-            Ok(())
-        }, "stat -c '%a %u %g' /x; awk '$5 == \"/x\" {print $(NF-1), $NF}' /proc/self/mountinfo | tr ',' '\\n' | grep -E 'mine|size'", "710 7 8\nmine rw\nsize=128k", BOTH),
-        case("tmpfs keeps the mode of the directory below", |world| {
-            fs::create_dir(world.root("x"))?;
-            fs::set_permissions(world.root("x"), std::os::unix::fs::PermissionsExt::from_mode(0o705))?;
-            world.mount(json!({ "destination": "/x", "type": "tmpfs", "source": "tmpfs" }));
-            Ok(())
-        }, "stat -c %a /x", "705", RUNC),
-        case("tmpcopyup", |world| {
-            world.file("x/deep/file", "kept")?;
-            symlink("deep/file", world.root("x/link"))?;
-            std::os::unix::fs::chown(world.root("x/deep/file"), Some(7), Some(8))?;
-            fs::set_permissions(world.root("x/deep"), std::os::unix::fs::PermissionsExt::from_mode(0o751))?;
-            world.mount(json!({ "destination": "/x", "type": "tmpfs", "source": "tmpfs", "options": ["tmpcopyup", "mode=755"] }));
-            Ok(())
-        }, "cat /x/link; stat -c '%u %g' /x/deep/file; stat -c %a /x/deep; awk '$5 == \"/x\" {print $(NF-2)}' /proc/self/mountinfo", "kept7 8\n751\ntmpfs", BOTH),
-        case("overlay", |world| {
-            for (dir, name) in [("l1", "one"), ("l2", "two")] {
-                world.sandbox.file(&format!("{dir}/{name}"), dir)?;
-            }
-            let top = world.sandbox.dir("top")?;
-            world.host_mount(&["-t", "tmpfs", "tmpfs"], &top)?;
-            fs::create_dir(top.join("upper"))?;
-            fs::create_dir(top.join("work"))?;
-            let dir = |name: &str| world.sandbox.path().join(name).display().to_string();
-            let options = [format!("lowerdir={}:{}", dir("l1"), dir("l2")), format!("upperdir={}", dir("top/upper")), format!("workdir={}", dir("top/work"))];
-            world.mount(json!({ "destination": "/x", "type": "overlay", "source": "overlay", "options": options }));
-            Ok(())
-        }, "cat /x/one /x/two; touch /x/three && echo; ls /x", "l1l2\none\nthree\ntwo", BOTH),
-        case("cgroup", |world| {
-            world.namespace("cgroup", Some(json!({ "type": "cgroup" })));
-            world.mount(json!({ "destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["nosuid", "noexec", "nodev", "relatime", "ro"] }));
-            Ok(())
-        }, "grep ^0:: /proc/self/cgroup; awk '$5 == \"/sys/fs/cgroup\" {print $4, $6, $(NF-2)}' /proc/self/mountinfo; cat /sys/fs/cgroup/cgroup.procs | head -n 1",
-            "0::/\n/ ro,nosuid,nodev,noexec,relatime cgroup2\n1", NOBODY),
-        case("cgroup without a namespace for it", |world| {
-            world.mount(json!({ "destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["ro"] }));
-            Ok(())
-        }, "awk '$5 == \"/sys/fs/cgroup\" {print $6, $(NF-2)}' /proc/self/mountinfo | sed 's/.*cgroup2/cgroup2/'; ls /sys/fs/cgroup/cgroup.procs", "cgroup2\n/sys/fs/cgroup/cgroup.procs", NOBODY),
+        case(
+            "proc, sysfs, devpts and mqueue",
+            |_| Ok(()),
+            "awk '{print $5, $(NF-2)}' /proc/self/mountinfo | grep -E '^/(proc|sys|dev/pts|dev/mqueue) '",
+            "/proc proc\n/dev/pts devpts\n/dev/mqueue mqueue\n/sys sysfs",
+            BOTH,
+        ),
+        case(
+            "tmpfs: mode, size and owner",
+            |world| {
+                world.mount(json!({ "destination": "/x", "type": "tmpfs", "source": "mine", "options": ["mode=710", "size=128k", "uid=7", "gid=8"] }));
+                Ok(())
+            },
+            "stat -c '%a %u %g' /x; awk '$5 == \"/x\" {print $(NF-1), $NF}' /proc/self/mountinfo | tr ',' '\\n' | grep -E 'mine|size'",
+            "710 7 8\nmine rw\nsize=128k",
+            BOTH,
+        ),
+        case(
+            "tmpfs keeps the mode of the directory below",
+            |world| {
+                fs::create_dir(world.root("x"))?;
+                fs::set_permissions(world.root("x"), std::os::unix::fs::PermissionsExt::from_mode(0o705))?;
+                world.mount(json!({ "destination": "/x", "type": "tmpfs", "source": "tmpfs" }));
+                Ok(())
+            },
+            "stat -c %a /x",
+            "705",
+            RUNC,
+        ),
+        case(
+            "tmpcopyup",
+            |world| {
+                world.file("x/deep/file", "kept")?;
+                symlink("deep/file", world.root("x/link"))?;
+                std::os::unix::fs::chown(world.root("x/deep/file"), Some(7), Some(8))?;
+                fs::set_permissions(world.root("x/deep"), std::os::unix::fs::PermissionsExt::from_mode(0o751))?;
+                world.mount(json!({ "destination": "/x", "type": "tmpfs", "source": "tmpfs", "options": ["tmpcopyup", "mode=755"] }));
+                Ok(())
+            },
+            "cat /x/link; stat -c '%u %g' /x/deep/file; stat -c %a /x/deep; awk '$5 == \"/x\" {print $(NF-2)}' /proc/self/mountinfo",
+            "kept7 8\n751\ntmpfs",
+            BOTH,
+        ),
+        case(
+            "overlay",
+            |world| {
+                for (dir, name) in [("l1", "one"), ("l2", "two")] {
+                    world.sandbox.file(&format!("{dir}/{name}"), dir)?;
+                }
+                let top = world.sandbox.dir("top")?;
+                world.host_mount(&["-t", "tmpfs", "tmpfs"], &top)?;
+                fs::create_dir(top.join("upper"))?;
+                fs::create_dir(top.join("work"))?;
+                let dir = |name: &str| world.sandbox.path().join(name).display().to_string();
+                let options = [
+                    format!("lowerdir={}:{}", dir("l1"), dir("l2")),
+                    format!("upperdir={}", dir("top/upper")),
+                    format!("workdir={}", dir("top/work")),
+                ];
+                world.mount(json!({ "destination": "/x", "type": "overlay", "source": "overlay", "options": options }));
+                Ok(())
+            },
+            "cat /x/one /x/two; touch /x/three && echo; ls /x",
+            "l1l2\none\nthree\ntwo",
+            BOTH,
+        ),
+        case(
+            "cgroup",
+            |world| {
+                world.namespace("cgroup", Some(json!({ "type": "cgroup" })));
+                world.mount(json!({ "destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["nosuid", "noexec", "nodev", "relatime", "ro"] }));
+                Ok(())
+            },
+            "grep ^0:: /proc/self/cgroup; awk '$5 == \"/sys/fs/cgroup\" {print $4, $6, $(NF-2)}' /proc/self/mountinfo; cat /sys/fs/cgroup/cgroup.procs | head -n 1",
+            "0::/\n/ ro,nosuid,nodev,noexec,relatime cgroup2\n1",
+            NOBODY,
+        ),
+        case(
+            "cgroup without a namespace for it",
+            |world| {
+                world.mount(
+                    json!({ "destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["ro"] }),
+                );
+                Ok(())
+            },
+            "awk '$5 == \"/sys/fs/cgroup\" {print $6, $(NF-2)}' /proc/self/mountinfo | sed 's/.*cgroup2/cgroup2/'; ls /sys/fs/cgroup/cgroup.procs",
+            "cgroup2\n/sys/fs/cgroup/cgroup.procs",
+            NOBODY,
+        ),
     ]
 }
 
 fn binds() -> Vec<Case> {
     vec![
-        case("a file on a file that is not there", |world| {
-            let source = world.sandbox.file("source", "content")?;
-            world.mount(json!({ "destination": "/new/file", "type": "bind", "source": source, "options": ["bind"] }));
-            Ok(())
-        }, "cat /new/file; test -f /new/file && echo", "content", BOTH),
-        case("bind: what is mounted below stays out", |world| {
-            let source = world.sandbox.dir("source")?;
-            fs::create_dir(source.join("below"))?;
-            world.host_mount(&["-t", "tmpfs", "tmpfs"], &source.join("below"))?;
-            fs::write(source.join("below/file"), "")?;
-            world.mount(json!({ "destination": "/x", "source": source, "options": ["bind"] }));
-            Ok(())
-        }, "ls /x/below; grep -c ' /x' /proc/self/mountinfo", "1", BOTH),
-        case("rbind: what is mounted below comes along", |world| {
-            let source = world.sandbox.dir("source")?;
-            fs::create_dir(source.join("below"))?;
-            world.host_mount(&["-t", "tmpfs", "tmpfs"], &source.join("below"))?;
-            fs::write(source.join("below/file"), "")?;
-            world.mount(json!({ "destination": "/x", "source": source, "options": ["rbind", "rprivate"] }));
-            Ok(())
-        }, "ls /x/below; grep -c ' /x' /proc/self/mountinfo", "file\n2", BOTH),
-        case("a source relative to the bundle", |world| {
-            world.sandbox.file("b/data/file", "content")?;
-            world.mount(json!({ "destination": "/x", "source": "data", "options": ["bind"] }));
-            Ok(())
-        }, "cat /x/file", "content", RUNC),
-        case("a destination that is not absolute", |world| {
-            world.mount(json!({ "destination": "x/y", "type": "tmpfs", "source": "tmpfs" }));
-            Ok(())
-        }, "awk '$5 == \"/x/y\" {print $(NF-2)}' /proc/self/mountinfo", "tmpfs", NOBODY),
-        case("a read-only bind mount of a file", |world| {
-            let source = world.sandbox.file("source", "content")?;
-            world.mount(json!({ "destination": "/file", "source": source, "options": ["bind", "ro", "nosuid", "nodev", "noexec"] }));
-            Ok(())
-        }, "cat /file; echo; echo x 2>&1 > /file; awk '$5 == \"/file\" {print $6}' /proc/self/mountinfo", "content\nsh: can't create /file: Read-only file system\nro,nosuid,nodev,noexec,relatime", BOTH),
-        case("mapped ids", |world| {
-            let source = world.sandbox.dir("source")?;
-            world.host_mount(&["-t", "tmpfs", "tmpfs"], &source)?;
-            fs::write(source.join("file"), "")?;
-            std::os::unix::fs::chown(source.join("file"), Some(5), Some(6))?;
-            let map = |to: u32| json!([{ "containerID": 0, "hostID": to, "size": 100 }]);
-            world.mount(json!({ "destination": "/x", "source": source, "options": ["bind", "idmap"], "uidMappings": map(1000), "gidMappings": map(2000) }));
-            Ok(())
-        }, "stat -c '%u %g' /x/file", "1005 2006", NOBODY),
-        case("mapped ids in a user namespace", |world| {
-            crate::namespaces::new_user(world)?;
-            let source = world.sandbox.dir("source")?;
-            world.host_mount(&["-t", "tmpfs", "tmpfs"], &source)?;
-            fs::write(source.join("file"), "")?;
-            std::os::unix::fs::chown(source.join("file"), Some(5), Some(6))?;
-            world.mount(json!({ "destination": "/x", "source": source, "options": ["rbind", "ridmap"] }));
-            Ok(())
-        }, "stat -c '%u %g' /x/file", "5 6", NOBODY),
-    ]
-}
-
-/// Where mounts go: links of the root count in the root, and the kernel's places are guarded.
-fn places() -> Vec<Case> {
-    let tmpfs = |place: &str| json!({ "destination": place, "type": "tmpfs", "source": "tmpfs", "options": ["size=4k"] });
-    vec![
-        case("through an absolute link", move |world| {
-            world.sandbox.dir("b/rootfs/real")?;
-            symlink("/real", world.root("link"))?;
-            world.mount(tmpfs("/link/x"));
-            Ok(())
-        }, "awk '$(NF-2) == \"tmpfs\" {print $5}' /proc/self/mountinfo | grep real", "/real/x", BOTH),
-        case("through a link that leads far up", move |world| {
-            symlink("../../../../../../../../etc", world.root("up"))?;
-            world.mount(tmpfs("/up/x"));
-            Ok(())
-        }, "awk '$(NF-2) == \"tmpfs\" {print $5}' /proc/self/mountinfo | grep etc; ls -d /etc/x", "/etc/x\n/etc/x", BOTH),
-        case("through a link to what is not there yet", |world| {
-            symlink("../run/deep/resolv.conf", world.root("etc/resolv.conf"))?;
-            let source = world.sandbox.file("source", "nameserver 192.0.2.1\n")?;
-            world.mount(json!({ "destination": "/etc/resolv.conf", "source": source, "options": ["bind"] }));
-            Ok(())
-        }, "cat /etc/resolv.conf; awk '$5 ~ \"resolv\" {print $5}' /proc/self/mountinfo", "nameserver 192.0.2.1\n/run/deep/resolv.conf", BOTH),
-        case("over a file of /proc that is commonly replaced", |world| {
-            let source = world.sandbox.file("source", "MemTotal: 1 kB\n")?;
-            world.mount(json!({ "destination": "/proc/meminfo", "source": source, "options": ["bind"] }));
-            Ok(())
-        }, "cat /proc/meminfo", "MemTotal: 1 kB", BOTH),
-        case("a mount on a mount", move |world| {
-            world.mount(tmpfs("/x"));
-            world.mount(tmpfs("/x/y"));
-            Ok(())
-        }, "grep -c ' /x' /proc/self/mountinfo", "2", BOTH),
-        case("the order is that of the list", |world| {
-            for (dir, text) in [("one", "1"), ("two", "2")] {
-                let source = world.sandbox.file(&format!("{dir}/file"), text)?;
-                world.mount(json!({ "destination": "/x", "source": source.parent(), "options": ["bind"] }));
-            }
-            Ok(())
-        }, "cat /x/file", "2", BOTH),
-        case("a read-only root", |world| {
-            world.set("/root/readonly", json!(true));
-            Ok(())
-        }, "touch /x 2>&1; touch /dev/x && echo made; awk '$5 == \"/\" {print $6}' /proc/self/mountinfo | cut -d, -f1", "touch: /x: Read-only file system\nmade\nro", BOTH),
-        case("a read-only /dev that still has its devices", |world| {
-            world.config["mounts"][1]["options"].as_array_mut().ok_or("options")?.push(json!("ro"));
-            Ok(())
-        }, "touch /dev/x 2>&1; echo x > /dev/null; ls /dev/ptmx /dev/full", "touch: /dev/x: Read-only file system\n/dev/full\n/dev/ptmx", BOTH),
-        case("masked paths", |world| {
-            world.file("secret/file", "s")?;
-            world.set("/linux/maskedPaths", json!(["/proc/kcore", "/proc/timer_list", "/secret", "/nowhere"]));
-            Ok(())
-        }, "cat /proc/timer_list | wc -c; ls -A /secret | wc -l; touch /secret/x 2>/dev/null || echo closed", "0\n0\nclosed", BOTH),
-        case("read-only paths", |world| {
-            world.file("keep/file", "k")?;
-            world.set("/linux/readonlyPaths", json!(["/proc/sys", "/keep", "/nowhere"]));
-            Ok(())
-        }, "cat /keep/file; echo; (echo x > /keep/file) 2>/dev/null || echo closed; (echo 1 > /proc/sys/net/ipv4/ip_forward) 2>/dev/null || echo closed", "k\nclosed\nclosed", BOTH),
+        case(
+            "a file on a file that is not there",
+            |world| {
+                let source = world.sandbox.file("source", "content")?;
+                world.mount(
+                    json!({ "destination": "/new/file", "type": "bind", "source": source, "options": ["bind"] }),
+                );
+                Ok(())
+            },
+            "cat /new/file; test -f /new/file && echo",
+            "content",
+            BOTH,
+        ),
+        case(
+            "bind: what is mounted below stays out",
+            |world| {
+                let source = world.sandbox.dir("source")?;
+                fs::create_dir(source.join("below"))?;
+                world.host_mount(&["-t", "tmpfs", "tmpfs"], &source.join("below"))?;
+                fs::write(source.join("below/file"), "")?;
+                world.mount(json!({ "destination": "/x", "source": source, "options": ["bind"] }));
+                Ok(())
+            },
+            "ls /x/below; grep -c ' /x' /proc/self/mountinfo",
+            "1",
+            BOTH,
+        ),
+        case(
+            "rbind: what is mounted below comes along",
+            |world| {
+                let source = world.sandbox.dir("source")?;
+                fs::create_dir(source.join("below"))?;
+                world.host_mount(&["-t", "tmpfs", "tmpfs"], &source.join("below"))?;
+                fs::write(source.join("below/file"), "")?;
+                world.mount(json!({ "destination": "/x", "source": source, "options": ["rbind", "rprivate"] }));
+                Ok(())
+            },
+            "ls /x/below; grep -c ' /x' /proc/self/mountinfo",
+            "file\n2",
+            BOTH,
+        ),
+        case(
+            "a source relative to the bundle",
+            |world| {
+                world.sandbox.file("b/data/file", "content")?;
+                world.mount(json!({ "destination": "/x", "source": "data", "options": ["bind"] }));
+                Ok(())
+            },
+            "cat /x/file",
+            "content",
+            RUNC,
+        ),
+        case(
+            "a destination that is not absolute",
+            |world| {
+                world.mount(json!({ "destination": "x/y", "type": "tmpfs", "source": "tmpfs" }));
+                Ok(())
+            },
+            "awk '$5 == \"/x/y\" {print $(NF-2)}' /proc/self/mountinfo",
+            "tmpfs",
+            NOBODY,
+        ),
+        case(
+            "a read-only bind mount of a file",
+            |world| {
+                let source = world.sandbox.file("source", "content")?;
+                world.mount(json!({ "destination": "/file", "source": source, "options": ["bind", "ro", "nosuid", "nodev", "noexec"] }));
+                Ok(())
+            },
+            "cat /file; echo; echo x 2>&1 > /file; awk '$5 == \"/file\" {print $6}' /proc/self/mountinfo",
+            "content\nsh: can't create /file: Read-only file system\nro,nosuid,nodev,noexec,relatime",
+            BOTH,
+        ),
+        case(
+            "mapped ids",
+            |world| {
+                let source = world.sandbox.dir("source")?;
+                world.host_mount(&["-t", "tmpfs", "tmpfs"], &source)?;
+                fs::write(source.join("file"), "")?;
+                std::os::unix::fs::chown(source.join("file"), Some(5), Some(6))?;
+                let map = |to: u32| json!([{ "containerID": 0, "hostID": to, "size": 100 }]);
+                world.mount(json!({ "destination": "/x", "source": source, "options": ["bind", "idmap"], "uidMappings": map(1000), "gidMappings": map(2000) }));
+                Ok(())
+            },
+            "stat -c '%u %g' /x/file",
+            "1005 2006",
+            NOBODY,
+        ),
+        case(
+            "mapped ids in a user namespace",
+            |world| {
+                crate::namespaces::new_user(world)?;
+                let source = world.sandbox.dir("source")?;
+                world.host_mount(&["-t", "tmpfs", "tmpfs"], &source)?;
+                fs::write(source.join("file"), "")?;
+                std::os::unix::fs::chown(source.join("file"), Some(5), Some(6))?;
+                world.mount(json!({ "destination": "/x", "source": source, "options": ["rbind", "ridmap"] }));
+                Ok(())
+            },
+            "stat -c '%u %g' /x/file",
+            "5 6",
+            NOBODY,
+        ),
     ]
 }

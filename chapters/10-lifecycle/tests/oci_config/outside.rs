@@ -23,6 +23,8 @@ pub fn add(suite: Suite) -> Suite {
         .needs(&["busybox"])
         .root("consoleSize, and a terminal that goes to the console socket", terminal)
         .needs(&["busybox"])
+        .root("exec: a process of its own, with all its properties", exec)
+        .needs(&["busybox"])
         .root("descriptors that are preserved, and no others", descriptors)
         .needs(&["busybox"])
 }
@@ -50,7 +52,10 @@ fn created() -> Outcome {
     let pid = create(&world, &[])?;
     let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}"));
     for namespace in ["pid", "ipc", "uts", "mnt", "net"] {
-        let (theirs, ours) = (fs::read_link(format!("/proc/{pid}/ns/{namespace}"))?, fs::read_link(format!("/proc/self/ns/{namespace}"))?);
+        let (theirs, ours) = (
+            fs::read_link(format!("/proc/{pid}/ns/{namespace}"))?,
+            fs::read_link(format!("/proc/self/ns/{namespace}"))?,
+        );
         assert_ne!(theirs, ours, "{namespace}");
     }
     assert_eq!(fs::read_link(format!("/proc/{pid}/ns/user"))?, fs::read_link("/proc/self/ns/user")?);
@@ -85,7 +90,10 @@ fn no_mounts() -> Outcome {
 
 fn terminal() -> Outcome {
     let mut world = World::new()?;
-    world.set("/process/args", json!(["sh", "-c", "stty size; tty; test -c /dev/console && echo console; stat -c %u $(tty)"]));
+    world.set(
+        "/process/args",
+        json!(["sh", "-c", "stty size; tty; test -c /dev/console && echo console; stat -c %u $(tty)"]),
+    );
     world.set("/process/terminal", json!(true));
     world.set("/process/consoleSize", json!({ "height": 10, "width": 77 }));
     world.set("/process/user", json!({ "uid": 1000, "gid": 1000 }));
@@ -123,6 +131,32 @@ fn read_until(master: OwnedFd, end: &str) -> Outcome<String> {
     Ok(text)
 }
 
+fn exec() -> Outcome {
+    let mut world = World::new()?;
+    world.set("/process/args", json!(["sleep", "100"]));
+    world.set(
+        "/linux/seccomp",
+        json!({ "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{ "names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 122 }] }),
+    );
+    create(&world, &[])?;
+    world.command(Cooper, &["start", "case"]).run()?.ok()?;
+    let script = "id -u; id -g; pwd; umask; hostname; echo $X; grep Cpus_allowed_list /proc/self/status | cut -f2; \
+                  grep CapBnd /proc/self/status | cut -f2; ulimit -n; awk '{print $19, $41}' /proc/self/stat; mkdir /x 2>&1";
+    let process = json!({
+        "user": { "uid": 1000, "gid": 1001, "umask": 0o027 }, "args": ["sh", "-c", script], "cwd": "/etc",
+        "env": ["PATH=/bin", "X=y"], "capabilities": { "bounding": ["CAP_KILL"] },
+        "rlimits": [{ "type": "RLIMIT_NOFILE", "soft": 55, "hard": 66 }],
+        "scheduler": { "policy": "SCHED_BATCH", "nice": 3 },
+        "execCPUAffinity": { "initial": "0", "final": "0" },
+    });
+    let file = world.sandbox.file("process.json", process.to_string())?;
+    let done = world.command(Cooper, &["exec", "--process", &file.to_string_lossy(), "case"]).run()?;
+    let wanted = "1000\n1001\n/etc\n0027\ncase\ny\n0\n0000000000000020\n55\n3 3\nmkdir: can't create directory '/x': Disk quota exceeded";
+    assert_eq!(done.stdout.trim(), wanted, "{}", done.stderr);
+    delete(&world)
+}
+
 fn descriptors() -> Outcome {
     let mut world = World::new()?;
     world.set("/process/args", json!(["sh", "-c", "cat <&3; ls /proc/self/fd | tr '\\n' ' '"]));
@@ -131,7 +165,10 @@ fn descriptors() -> Outcome {
     let bundle = world.bundle().display().to_string();
     let runtime = env!("CARGO_BIN_EXE_cooper-runtime");
     let state = world.sandbox.path().join("state").display().to_string();
-    let line = format!("exec 3< {} 4< /etc/passwd; exec {runtime} --root {state} run --preserve-fds 1 --bundle {bundle} case", extra.display());
+    let line = format!(
+        "exec 3< {} 4< /etc/passwd; exec {runtime} --root {state} run --preserve-fds 1 --bundle {bundle} case",
+        extra.display()
+    );
     let done = world.sandbox.program("sh").args(["-c", &line]).run()?.code(0)?;
     // ls has opened the directory itself.
     assert_eq!(done.stdout.trim(), "from three\n0 1 2 3 4");

@@ -16,7 +16,14 @@ const ROWS: [Row; 22] = [
         "1000\n1001\n5 6",
         BOTH,
     ),
-    ("a user without groups", "/process/user", || json!({ "uid": 7, "gid": 8 }), "id -u; id -g; id -G", "7\n8\n8", BOTH),
+    (
+        "a user without groups",
+        "/process/user",
+        || json!({ "uid": 7, "gid": 8 }),
+        "id -u; id -g; id -G",
+        "7\n8\n8",
+        BOTH,
+    ),
     ("umask", "/process/user/umask", || json!(0o077), "umask", "0077", BOTH),
     ("umask if nobody says", "/process/user", || json!({ "uid": 0, "gid": 0 }), "umask", "0022", BOTH),
     (
@@ -77,8 +84,22 @@ const ROWS: [Row; 22] = [
         "0000000000000000\n0000000000000000\n0000000000000000",
         BOTH,
     ),
-    ("noNewPrivileges", "/process/noNewPrivileges", || json!(true), "grep NoNewPrivs /proc/1/status | cut -f2", "1", BOTH),
-    ("privileges may be gained", "/process/noNewPrivileges", || json!(false), "grep NoNewPrivs /proc/1/status | cut -f2", "0", BOTH),
+    (
+        "noNewPrivileges",
+        "/process/noNewPrivileges",
+        || json!(true),
+        "grep NoNewPrivs /proc/1/status | cut -f2",
+        "1",
+        BOTH,
+    ),
+    (
+        "privileges may be gained",
+        "/process/noNewPrivileges",
+        || json!(false),
+        "grep NoNewPrivs /proc/1/status | cut -f2",
+        "0",
+        BOTH,
+    ),
     (
         "scheduler: batch, and a nice value",
         "/process/scheduler",
@@ -111,7 +132,14 @@ const ROWS: [Row; 22] = [
         "idle",
         NOBODY,
     ),
-    ("personality", "/linux/personality", || json!({ "domain": "LINUX32" }), "case $(uname -m) in i686 | armv* | x86) echo 32;; *) uname -m;; esac", "32", CRUN),
+    (
+        "personality",
+        "/linux/personality",
+        || json!({ "domain": "LINUX32" }),
+        "case $(uname -m) in i686 | armv* | x86) echo 32;; *) uname -m;; esac",
+        "32",
+        CRUN,
+    ),
     (
         "seccomp: a call that fails",
         "/linux/seccomp",
@@ -139,7 +167,13 @@ pub fn cases() -> Vec<Case> {
         .map(|(name, pointer, value, script, says, like)| {
             let change = move |world: &mut World| {
                 match value() {
-                    Value::Null => drop(world.config.pointer_mut("/process").and_then(Value::as_object_mut).and_then(|process| process.remove("capabilities"))),
+                    Value::Null => drop(
+                        world
+                            .config
+                            .pointer_mut("/process")
+                            .and_then(Value::as_object_mut)
+                            .and_then(|process| process.remove("capabilities")),
+                    ),
                     value => world.set(pointer, value),
                 }
                 Ok(())
@@ -150,7 +184,10 @@ pub fn cases() -> Vec<Case> {
     cases.push(case(
         "HOME comes from the root's own passwd",
         |world| {
-            world.file("etc/passwd", "root:x:0:0::/root:/bin/sh\nada:x:1000:1000::/home/ada:/bin/sh\n1000:x:0:0::/wrong:/bin/sh\n")?;
+            world.file(
+                "etc/passwd",
+                "root:x:0:0::/root:/bin/sh\nada:x:1000:1000::/home/ada:/bin/sh\n1000:x:0:0::/wrong:/bin/sh\n",
+            )?;
             world.set("/process/user", json!({ "uid": 1000, "gid": 1000 }));
             Ok(())
         },

@@ -35,7 +35,6 @@ pub struct World {
     held: Vec<Background>,
 }
 
-
 /// One case.
 pub struct Case {
     pub name: String,
@@ -63,7 +62,11 @@ pub fn add(mut suite: Suite, cases: Vec<Case>) -> Suite {
         let like: Vec<_> = std::iter::once(&Cooper).chain(case.like).copied().collect();
         for who in like {
             let case = case.clone();
-            let name = if who == Cooper { case.name.clone() } else { format!("{} says the same: {}", who.program(), case.name) };
+            let name = if who == Cooper {
+                case.name.clone()
+            } else {
+                format!("{} says the same: {}", who.program(), case.name)
+            };
             suite = suite.root(name, move || case.run(who)).needs(&["busybox", "unshare"]);
             if who != Cooper {
                 suite = suite.needs(&[who.program()]);
@@ -100,9 +103,17 @@ impl Case {
 impl World {
     /// The usual bundle: busybox, the usual mounts and namespaces.
     pub fn new() -> Outcome<Self> {
-        let sandbox = Sandbox::new()?;
+        Self::of(Sandbox::new()?)
+    }
+
+    /// The same, as an ordinary user.
+    pub fn ordinary() -> Outcome<Self> {
+        Self::of(Sandbox::ordinary()?)
+    }
+
+    fn of(sandbox: Sandbox) -> Outcome<Self> {
         let world = Self { sandbox, config: usual(), mounted: Vec::new(), held: Vec::new() };
-        for dir in ["rootfs/bin", "rootfs/etc", "rootfs/proc", "rootfs/sys", "rootfs/dev", "rootfs/tmp"] {
+        for dir in ["", "rootfs", "rootfs/bin", "rootfs/etc", "rootfs/proc", "rootfs/sys", "rootfs/dev", "rootfs/tmp"] {
             world.sandbox.dir(&format!("b/{dir}"))?;
         }
         let busybox = harness::find_program("busybox").ok_or("busybox")?;

@@ -40,11 +40,26 @@ fn plain(world: &mut World) -> Outcome {
 
 fn changes(world: &mut World) -> Outcome {
     running(world)?;
-    let args = ["exec", "--cwd", "/tmp", "-e", "A=1", "--env", "B=2", "--cap", "CAP_NET_RAW", "--no-new-privs", "one", "sh", "-c"];
+    let args = [
+        "exec",
+        "--cwd",
+        "/tmp",
+        "-e",
+        "A=1",
+        "--env",
+        "B=2",
+        "--cap",
+        "CAP_NET_RAW",
+        "--no-new-privs",
+        "one",
+        "sh",
+        "-c",
+    ];
     let done = world.runtime(&[&args[..], &["pwd; echo $A $B; cat /proc/self/status"]].concat())?.ok()?;
     let mut lines = done.stdout.lines();
     assert_eq!((lines.next(), lines.next()), (Some("/tmp"), Some("1 2")));
-    let field = |name: &str| done.stdout.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned();
+    let field =
+        |name: &str| done.stdout.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned();
     assert_eq!(field("NoNewPrivs:"), "1");
     let effective = u64::from_str_radix(&field("CapEff:"), 16)?;
     assert_eq!(effective & (1 << 13), 1 << 13, "CAP_NET_RAW was asked for");
@@ -68,7 +83,9 @@ fn file(world: &mut World) -> Outcome {
 fn detached(world: &mut World) -> Outcome {
     running(world)?;
     let pid_file = world.sandbox.file("pids/pid", "")?;
-    world.runtime(&["exec", "--detach", "--pid-file", pid_file.to_str().ok_or("path")?, "one", "sleep", "1000"])?.ok()?;
+    world
+        .runtime(&["exec", "--detach", "--pid-file", pid_file.to_str().ok_or("path")?, "one", "sleep", "1000"])?
+        .ok()?;
     let pid: i32 = fs::read_to_string(&pid_file)?.parse()?;
     kill(Pid::from_raw(pid), None)?;
     let done = world.runtime(&["ps", "--format", "json", "one"])?.ok()?;

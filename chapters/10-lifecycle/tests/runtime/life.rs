@@ -26,7 +26,8 @@ pub const TESTS: &[(&str, Test)] = &[
 ];
 
 /// Not for an ordinary user, who has one id and no group.
-pub const ROOT: &[(&str, Test)] = &[("pause and resume", pause), ("a host's process namespace: kill reaches all", shared_pids)];
+pub const ROOT: &[(&str, Test)] =
+    &[("pause and resume", pause), ("a host's process namespace: kill reaches all", shared_pids)];
 
 fn step_by_step(world: &mut World) -> Outcome {
     world.config["annotations"] = json!({ "org.example.key": "value" });
@@ -140,7 +141,10 @@ fn kill(world: &mut World) -> Outcome {
 fn force(world: &mut World) -> Outcome {
     world.write(&["sh", "-c", "sleep 1000 & sleep 1000"])?;
     world.with_bundle("run", &["--detach", "one"])?.ok()?;
-    world.runtime(&["delete", "one"])?.code(1)?.stderr_has("cannot delete container one that is not stopped: running")?;
+    world
+        .runtime(&["delete", "one"])?
+        .code(1)?
+        .stderr_has("cannot delete container one that is not stopped: running")?;
     world.runtime(&["delete", "--force", "one"])?.ok()?;
     world.runtime(&["delete", "--force", "one"])?.ok()?;
     world.runtime(&["delete", "one"])?.code(1)?.stderr_has("container does not exist")?;
@@ -257,7 +261,12 @@ fn preserve_fds(world: &mut World) -> Outcome {
     world.write(&["sh", "-c", "cat <&3; ls /proc/self/fd | wc -l"])?;
     let runtime = env!("CARGO_BIN_EXE_cooper-runtime");
     let file = world.sandbox.file("passed", "by descriptor\n")?;
-    let script = format!("{runtime} --root {} run --bundle {} --preserve-fds 1 one 3< {} 9< /dev/null", world.state().display(), world.bundle().display(), file.display());
+    let script = format!(
+        "{runtime} --root {} run --bundle {} --preserve-fds 1 one 3< {} 9< /dev/null",
+        world.state().display(),
+        world.bundle().display(),
+        file.display()
+    );
     let shell = world.sandbox.program("/bin/sh").args(["-c", &script]).run()?.ok()?;
     // The three standard ones, the one that was passed, and that of `ls` itself.
     assert_eq!(shell.stdout.split_whitespace().collect::<Vec<_>>(), ["by", "descriptor", "5"]);
@@ -275,7 +284,10 @@ fn pause(world: &mut World) -> Outcome {
     }
     assert_eq!(world.status("one")?, "paused");
     world.runtime(&["pause", "one"])?.code(1)?.stderr_has("already paused")?;
-    world.runtime(&["exec", "one", "true"])?.code(255)?.stderr_has("cannot exec in a paused container (use --ignore-paused to override)")?;
+    world
+        .runtime(&["exec", "one", "true"])?
+        .code(255)?
+        .stderr_has("cannot exec in a paused container (use --ignore-paused to override)")?;
     world.runtime(&["delete", "one"])?.code(1)?.stderr_has("not stopped: paused")?;
     world.runtime(&["resume", "one"])?.ok()?;
     assert_eq!(world.status("one")?, "running");

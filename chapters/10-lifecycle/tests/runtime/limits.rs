@@ -35,12 +35,26 @@ fn start(world: &mut World, resources: Value, program: &[&str]) -> Outcome {
 }
 
 fn update(world: &mut World) -> Outcome {
-    let resources = json!({ "memory": { "limit": 67108864 }, "pids": { "limit": 20 }, "unified": { "memory.high": "60000000" } });
+    let resources =
+        json!({ "memory": { "limit": 67108864 }, "pids": { "limit": 20 }, "unified": { "memory.high": "60000000" } });
     start(world, resources, &["sleep", "1000"])?;
     assert_eq!((read(world, "memory.max")?.as_str(), read(world, "pids.max")?.as_str()), ("67108864", "20"));
-    let options = ["--memory", "32m", "--pids-limit", "-1", "--cpu-quota", "50000", "--cpu-period", "100000", "--cpuset-cpus", "0"];
+    let options = [
+        "--memory",
+        "32m",
+        "--pids-limit",
+        "-1",
+        "--cpu-quota",
+        "50000",
+        "--cpu-period",
+        "100000",
+        "--cpuset-cpus",
+        "0",
+    ];
     world.runtime(&[&["update"], &options[..], &["one"]].concat())?.ok()?;
-    for (file, value) in [("memory.max", "33554432"), ("pids.max", "max"), ("cpu.max", "50000 100000"), ("memory.high", "59998208")] {
+    for (file, value) in
+        [("memory.max", "33554432"), ("pids.max", "max"), ("cpu.max", "50000 100000"), ("memory.high", "59998208")]
+    {
         assert_eq!(read(world, file)?, value, "{file}");
     }
     let json = r#"{"memory":{"limit":0},"cpu":{"shares":512,"quota":0},"pids":{"limit":9}}"#;
@@ -54,7 +68,11 @@ fn update(world: &mut World) -> Outcome {
 }
 
 fn events(world: &mut World) -> Outcome {
-    start(world, json!({ "memory": { "limit": 16777216, "swap": 16777216 }, "pids": { "limit": 20 } }), &["sleep", "1000"])?;
+    start(
+        world,
+        json!({ "memory": { "limit": 16777216, "swap": 16777216 }, "pids": { "limit": 20 } }),
+        &["sleep", "1000"],
+    )?;
     let stats: Value = serde_json::from_str(&world.runtime(&["events", "--stats", "one"])?.ok()?.stdout)?;
     assert_eq!((&stats["type"], &stats["id"]), (&json!("stats"), &json!("one")));
     assert_eq!(stats["data"]["pids"], json!({ "current": 1, "limit": 20 }));

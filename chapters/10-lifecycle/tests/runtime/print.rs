@@ -60,7 +60,10 @@ fn spec() -> Outcome {
 
 fn help() -> Outcome {
     let all = run(&["--help"])?.ok()?;
-    for verb in ["create", "start", "state", "kill", "delete", "run", "exec", "ps", "pause", "resume", "update", "events", "list", "spec", "features"] {
+    for verb in [
+        "create", "start", "state", "kill", "delete", "run", "exec", "ps", "pause", "resume", "update", "events",
+        "list", "spec", "features",
+    ] {
         assert!(all.stdout.contains(&format!("  {verb} ")), "{verb}: {}", all.stdout);
         run(&[verb, "--help"])?.ok()?.stdout_has("Usage: cooper-runtime")?;
     }

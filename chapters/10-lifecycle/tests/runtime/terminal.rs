@@ -8,8 +8,8 @@ use harness::Outcome;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use serde_json::json;
 
-use crate::{Test, sys};
 use crate::world::World;
+use crate::{Test, sys};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("a terminal goes to the console socket", console_socket),
@@ -81,7 +81,8 @@ fn relayed(world: &mut World) -> Outcome {
     world.config["process"]["terminal"] = json!(true);
     world.write(&["sh", "-c", "test -t 0 && test -t 1 && echo yes; read line; echo got $line; exit 4"])?;
     let bundle = world.bundle();
-    let done = world.command(&["run", "--bundle", bundle.to_str().ok_or("path")?, "one"]).stdin("words\n").run()?.code(4)?;
+    let done =
+        world.command(&["run", "--bundle", bundle.to_str().ok_or("path")?, "one"]).stdin("words\n").run()?.code(4)?;
     assert!(done.stdout.contains("yes") && done.stdout.contains("got words"), "{}", done.stdout);
     Ok(())
 }

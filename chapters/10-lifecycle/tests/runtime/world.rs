@@ -27,7 +27,16 @@ impl World {
     }
 
     fn new(sandbox: Sandbox, options: &[&str]) -> Outcome<Self> {
-        for dir in ["b", "b/rootfs", "b/rootfs/bin", "b/rootfs/etc", "b/rootfs/proc", "b/rootfs/sys", "b/rootfs/dev", "b/rootfs/tmp"] {
+        for dir in [
+            "b",
+            "b/rootfs",
+            "b/rootfs/bin",
+            "b/rootfs/etc",
+            "b/rootfs/proc",
+            "b/rootfs/sys",
+            "b/rootfs/dev",
+            "b/rootfs/tmp",
+        ] {
             sandbox.dir(dir)?;
         }
         let bin = sandbox.path().join("b/rootfs/bin");

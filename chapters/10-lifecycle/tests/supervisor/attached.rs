@@ -99,7 +99,8 @@ pub fn patient() -> Outcome {
     // It waits without a busy loop, once it has written what it has.
     std::thread::sleep(Duration::from_millis(1500));
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", shim.pid()))?;
-    let ticks = |stat: &str| stat.split_whitespace().skip(13).take(2).filter_map(|one| one.parse::<u64>().ok()).sum::<u64>();
+    let ticks =
+        |stat: &str| stat.split_whitespace().skip(13).take(2).filter_map(|one| one.parse::<u64>().ok()).sum::<u64>();
     std::thread::sleep(Duration::from_millis(500));
     let later = std::fs::read_to_string(format!("/proc/{}/stat", shim.pid()))?;
     assert!(ticks(&later) - ticks(&stat) <= 1, "{stat}{later}");

@@ -144,6 +144,11 @@ impl Shim {
         Ok(Run::new(command))
     }
 
+    /// At rest it has less than 3 MB resident, its file's own pages included.
+    pub fn is_small(&self) -> Outcome {
+        until("a resident size below 3 MB", || Ok(self.memory("VmRSS")? < 3 * 1024))
+    }
+
     /// A field of `/proc/PID/status` in kB.
     pub fn memory(&self, field: &str) -> Outcome<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))?;

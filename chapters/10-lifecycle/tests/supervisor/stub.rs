@@ -49,20 +49,38 @@ impl Spec {
     pub fn shell(script: &str) -> Self {
         let command = ["sh", "-c", script].map(str::to_owned).to_vec();
         let (restart, log) = ("no".to_owned(), LogSettings::default());
-        Self { command, tty: false, stdin: false, restart, stop_timeout_ms: 10_000, log, health: None, cgroup: None, helper: false, wait: true }
+        Self {
+            command,
+            tty: false,
+            stdin: false,
+            restart,
+            stop_timeout_ms: 10_000,
+            log,
+            health: None,
+            cgroup: None,
+            helper: false,
+            wait: true,
+        }
     }
 }
 
 /// `logs` and `attach` as commands.
 #[derive(Parser)]
 enum Tool {
-    Heavy { how: String, dir: PathBuf, control: Option<i32> },
+    Heavy {
+        how: String,
+        dir: PathBuf,
+        control: Option<i32>,
+    },
     Logs {
         dir: PathBuf,
         #[command(flatten)]
         args: LogsArgs,
     },
-    Attach { dir: PathBuf, patience_ms: Option<u64> },
+    Attach {
+        dir: PathBuf,
+        patience_ms: Option<u64>,
+    },
 }
 
 /// Is this process to be one of them?
@@ -111,7 +129,8 @@ fn heavy(how: &str, dir: &Path, control: Option<i32>) -> Outcome<i32> {
     state.begin(pid, 1);
     state.write(dir)?;
     fds.control = control;
-    let helpers = if spec.helper { vec![Command::new("sleep").arg("1000").spawn()?.id().cast_signed()] } else { vec![] };
+    let helpers =
+        if spec.helper { vec![Command::new("sleep").arg("1000").spawn()?.id().cast_signed()] } else { vec![] };
     let (file, own) = (dir.to_string_lossy().into_owned(), "/proc/self/exe");
     let words = |how: &str| ["test", "heavy", how, &file].map(str::to_owned).to_vec();
     let mut restart = words("restart");

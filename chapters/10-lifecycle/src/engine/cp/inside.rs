@@ -134,7 +134,8 @@ impl Inside {
 
     fn of_running(&self) -> Result<RootDir> {
         let record = self.kept.running()?;
-        let gone = || Error::new(Kind::Conflict, format!("container {} has just ended", self.kept.name())).help("try again");
+        let gone =
+            || Error::new(Kind::Conflict, format!("container {} has just ended", self.kept.name())).help("try again");
         let pidfd = match process::sys::pidfd_open(record.pid()) {
             Err(Errno::ESRCH) => return Err(gone()),
             pidfd => pidfd.or_call("pidfd_open", record.pid)?,
@@ -160,8 +161,14 @@ impl Inside {
         let none = None::<&str>;
         mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).or_call("mount", "/ as private")?;
         let merged = dir.rootfs();
-        Overlay { lowers: dir.lowers(), upper: dir.upper(), work: dir.work(), merged: merged.clone(), read_only: false }
-            .mount()?;
+        Overlay {
+            lowers: dir.lowers(),
+            upper: dir.upper(),
+            work: dir.work(),
+            merged: merged.clone(),
+            read_only: false,
+        }
+        .mount()?;
         if let Ok(options) = self.kept.options() {
             let args = options.parse()?;
             let mut specs = options.mounts(&args.mounts)?;

@@ -100,9 +100,9 @@ impl CpArgs {
         rootless::enter()?;
         let bytes = match (End::parse(&self.source), End::parse(&self.destination)) {
             (End::Container(name, path), End::Here(to)) => self.copy_out(&name, &path, &join(&here, &to))?,
-            (End::Container(name, path), End::Stream) => return self.to_stdout(&name, &path),
+            (End::Container(name, path), End::Stream) => return self.copy_to_stdout(&name, &path),
             (End::Here(from), End::Container(name, path)) => self.copy_in(&join(&here, &from), &name, &path)?,
-            (End::Stream, End::Container(name, path)) => return self.from_stdin(&name, &path),
+            (End::Stream, End::Container(name, path)) => return self.copy_stdin(&name, &path),
             (End::Container(..), End::Container(..)) => {
                 return Err(Error::invalid("copying between containers is not supported")
                     .help("pipe it: cp ONE:PATH - | … cp - OTHER:DIRECTORY"));
@@ -167,7 +167,7 @@ impl CpArgs {
         child.finish().and(packed).map(|()| bytes)
     }
 
-    fn to_stdout(&self, name: &str, path: &Path) -> Result<ExitCode> {
+    fn copy_to_stdout(&self, name: &str, path: &Path) -> Result<ExitCode> {
         let out = std::io::stdout();
         if out.is_terminal() {
             return Err(Error::invalid("a tar archive is no text for a terminal").help("pipe it: … | tar -tv"));
@@ -181,7 +181,7 @@ impl CpArgs {
         child.finish().map(|()| ExitCode::SUCCESS)
     }
 
-    fn from_stdin(&self, name: &str, path: &Path) -> Result<ExitCode> {
+    fn copy_stdin(&self, name: &str, path: &Path) -> Result<ExitCode> {
         let shown = format!("{name}:{}", path.display());
         let manner = Manner { keep_owners: true, devices: true };
         let child = self.container(name)?.spawn(None, move |root, _| {

@@ -34,8 +34,11 @@ const OCTAL_SIZE: u64 = 0o77_777_777_777;
 pub fn pack(origin: &Origin, out: &mut dyn Write, xattrs: bool, guarded: bool) -> Result<()> {
     let mut pack = Pack { builder: Builder::new(out), links: HashMap::new(), xattrs, guarded };
     if guarded && is_kernels(origin.handle.as_fd())? {
-        return Err(Error::new(Kind::Invalid, format!("{} is the kernel's own: no file that can be copied", origin.shown.display()))
-            .help("read it from inside: exec NAME cat PATH"));
+        return Err(Error::new(
+            Kind::Invalid,
+            format!("{} is the kernel's own: no file that can be copied", origin.shown.display()),
+        )
+        .help("read it from inside: exec NAME cat PATH"));
     }
     pack.entry(&origin.handle, Path::new(&origin.name)).map_err(|error| error.at(origin.shown.display()))?;
     pack.builder.into_inner().and_then(|out| out.flush()).or_call("write", "the archive")
@@ -59,7 +62,8 @@ impl Pack<'_> {
             return self.append(&about, name, EntryType::Link, first.as_os_str(), &[], None);
         }
         let kind = about.file_type();
-        let records = if self.xattrs && (about.is_dir() || about.is_file()) { xattr_records(handle)? } else { Vec::new() };
+        let records =
+            if self.xattrs && (about.is_dir() || about.is_file()) { xattr_records(handle)? } else { Vec::new() };
         let no_link = OsStr::new("");
         if about.is_dir() {
             self.append(&about, name, EntryType::Directory, no_link, &records, None)?;
@@ -174,7 +178,8 @@ fn xattr_records(handle: &OwnedFd) -> Result<Vec<(String, Vec<u8>)>> {
     let mut records = Vec::new();
     for name in sys::list(&path).or_call("listxattr", "")? {
         let bytes = name.as_bytes();
-        let travels = bytes == b"security.capability" || (bytes.starts_with(b"user.") && !bytes.starts_with(b"user.overlay."));
+        let travels =
+            bytes == b"security.capability" || (bytes.starts_with(b"user.") && !bytes.starts_with(b"user.overlay."));
         let Some(key) = name.to_str().filter(|_| travels) else { continue };
         if let Some(value) = sys::get(&path, &name).or_call("getxattr", key)? {
             records.push((format!("SCHILY.xattr.{key}"), value));

@@ -91,10 +91,11 @@ impl Destination {
         let (parent, name) = (path.parent().unwrap_or(Path::new("/")), path.file_name());
         match (found, name) {
             (Some((is, _)), _) if is.is_dir() => at(path.to_owned(), None),
-            (Some(_), _) if origin.is_dir => {
-                Err(Error::new(Kind::Conflict, format!("cannot copy a directory to {}, which is a file", path.display()))
-                    .help("name a directory, or a path where there is nothing"))
-            }
+            (Some(_), _) if origin.is_dir => Err(Error::new(
+                Kind::Conflict,
+                format!("cannot copy a directory to {}, which is a file", path.display()),
+            )
+            .help("name a directory, or a path where there is nothing")),
             (Some((_, handle)), Some(name)) => {
                 let is_link = root.open_at(path, OFlag::O_PATH | OFlag::O_NOFOLLOW);
                 let is_link = is_link.and_then(|handle| about(&handle)).is_ok_and(|is| is.is_symlink());
@@ -206,7 +207,11 @@ mod tests {
             ("/dir/new", "/dir new", "/dir new"),
             ("/new/", "ERROR destination directory /new/ must exist", "/ new"),
             ("/no/new", "ERROR no such directory: /no", "ERROR no such directory: /no"),
-            ("/dangling", "ERROR /dangling is a link that leads nowhere", "ERROR /dangling is a link that leads nowhere"),
+            (
+                "/dangling",
+                "ERROR /dangling is a link that leads nowhere",
+                "ERROR /dangling is a link that leads nowhere",
+            ),
             ("", "/ ", "/ "),
             ("../../dir", "../../dir ", "../../dir "),
         ] {
@@ -222,7 +227,9 @@ mod tests {
         std::fs::write(top.path().join("file"), "").unwrap();
         std::os::unix::fs::symlink("/dir", top.path().join("link")).unwrap();
         let root = RootDir::open(top.path()).unwrap();
-        let find = |path: &str, follow| Origin::find(&root, Path::new(path), follow).map(|found| (found.name.clone(), found.about().is_dir));
+        let find = |path: &str, follow| {
+            Origin::find(&root, Path::new(path), follow).map(|found| (found.name.clone(), found.about().is_dir))
+        };
         assert_eq!(find("/dir/", false).unwrap(), ("dir".into(), true));
         assert_eq!(find("/dir/.", false).unwrap(), (".".into(), true));
         assert_eq!(find("/", false).unwrap(), (".".into(), true));

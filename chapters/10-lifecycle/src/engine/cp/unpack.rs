@@ -13,7 +13,9 @@ use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
-use nix::sys::stat::{FchmodatFlags, Mode, SFlag, UtimensatFlags, fchmodat, futimens, makedev, mkdirat, mknodat, utimensat};
+use nix::sys::stat::{
+    FchmodatFlags, Mode, SFlag, UtimensatFlags, fchmodat, futimens, makedev, mkdirat, mknodat, utimensat,
+};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, ftruncate, linkat, symlinkat, unlinkat};
 use process::{Error, Kind, OrCall, Result};
@@ -263,7 +265,10 @@ fn plain(path: &Path) -> Result<PathBuf> {
 fn said(entry: &mut Entry<'_, &mut dyn Read>) -> Result<Said> {
     let header = entry.header();
     let number = |number: std::io::Result<u64>, what: &str| {
-        number.ok().and_then(|number| u32::try_from(number).ok()).ok_or_else(|| Error::new(Kind::Corrupt, format!("the archive's {what}")))
+        number
+            .ok()
+            .and_then(|number| u32::try_from(number).ok())
+            .ok_or_else(|| Error::new(Kind::Corrupt, format!("the archive's {what}")))
     };
     let mode = Mode::from_bits_truncate(number(header.mode().map(u64::from), "mode")? & 0o7777);
     let (mut uid, mut gid) = (number(header.uid(), "owner")?, number(header.gid(), "group")?);

@@ -11,8 +11,8 @@ use super::{MountPoint, host_config, mounts, network};
 use crate::engine::container::{Kept, log_path};
 use crate::engine::options::{CreateArgs, Options};
 use crate::engine::ps::disk_usage;
-use crate::state::{self, Probe};
 use crate::state::Status;
+use crate::state::{self, Probe};
 use crate::supervisor::stamp::Stamp;
 
 /// What Docker writes where there is no time.
@@ -114,7 +114,10 @@ pub fn describe(kept: &Kept, size: bool) -> Result<Shown> {
         size_rw: own,
         size_root_fs: own.map(|own| own + below()),
         mounts: mounts(kept).unwrap_or_default(),
-        config: options.as_ref().zip(args.as_ref()).map_or_else(|| json!({}), |(options, args)| as_asked(kept, options, args)),
+        config: options
+            .as_ref()
+            .zip(args.as_ref())
+            .map_or_else(|| json!({}), |(options, args)| as_asked(kept, options, args)),
         network_settings: network::describe(kept),
     })
 }

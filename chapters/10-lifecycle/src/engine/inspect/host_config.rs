@@ -18,7 +18,13 @@ pub fn describe(options: &Options, args: &CreateArgs, confinement: &Confinement)
         Policy::OnFailure(most) => ("on-failure".to_owned(), most.unwrap_or(0)),
         other => (other.to_string(), 0),
     };
-    let log: Map<_, _> = args.life.log_opt.iter().filter_map(|one| one.split_once('=')).map(|(key, value)| (key.to_owned(), value.into())).collect();
+    let log: Map<_, _> = args
+        .life
+        .log_opt
+        .iter()
+        .filter_map(|one| one.split_once('='))
+        .map(|(key, value)| (key.to_owned(), value.into()))
+        .collect();
     let mut described = json!({
         "Binds": or_null(&["-v", "--volume"]),
         "ContainerIDFile": args.life.cidfile.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
@@ -91,7 +97,10 @@ fn limits(args: &CreateArgs) -> Map<String, Value> {
         ("CpusetMems", text(&limits.cpuset_mems).into()),
         ("PidsLimit", limits.pids_limit.into()),
         ("BlkioWeight", limits.blkio_weight.unwrap_or(0).into()),
-        ("CgroupParent", limits.cgroup_parent.as_ref().map(|path| path.display().to_string()).unwrap_or_default().into()),
+        (
+            "CgroupParent",
+            limits.cgroup_parent.as_ref().map(|path| path.display().to_string()).unwrap_or_default().into(),
+        ),
     ];
     fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
@@ -129,8 +138,11 @@ fn given(arguments: &[String], names: &[&str]) -> Vec<String> {
         } else if let Some((name, value)) = word.split_once('=').filter(|(name, _)| names.contains(name)) {
             let _ = name;
             values.push(value.to_owned());
-        } else if let Some(value) =
-            names.iter().filter(|name| !name.starts_with("--")).find_map(|name| word.strip_prefix(name)).filter(|_| !word.starts_with("--"))
+        } else if let Some(value) = names
+            .iter()
+            .filter(|name| !name.starts_with("--"))
+            .find_map(|name| word.strip_prefix(name))
+            .filter(|_| !word.starts_with("--"))
         {
             values.push(value.to_owned());
         }
@@ -144,7 +156,8 @@ mod tests {
 
     #[test]
     fn an_option_is_found_however_it_was_typed() {
-        let line = ["-v", "/a:/b", "--volume=/c:/d", "-it", "-v/e:/f", "--cap-add", "SYS_ADMIN", "--name", "x"].map(str::to_owned);
+        let line = ["-v", "/a:/b", "--volume=/c:/d", "-it", "-v/e:/f", "--cap-add", "SYS_ADMIN", "--name", "x"]
+            .map(str::to_owned);
         assert_eq!(given(&line, &["-v", "--volume"]), ["/a:/b", "/c:/d", "/e:/f"]);
         assert_eq!(given(&line, &["--cap-add"]), ["SYS_ADMIN"]);
         assert!(given(&line, &["--dns"]).is_empty());

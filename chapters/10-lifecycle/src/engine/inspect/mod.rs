@@ -102,9 +102,9 @@ impl InspectArgs {
                 What::Container => Kept::find(name)
                     .and_then(|kept| container::describe(&kept, self.size))
                     .map(|shown| Found::Container(Box::new(shown))),
-                What::Image => Store::open()
-                    .and_then(|store| others::image(&store, &store.find(name)?))
-                    .map(Found::Other),
+                What::Image => {
+                    Store::open().and_then(|store| others::image(&store, &store.find(name)?)).map(Found::Other)
+                }
                 What::Volume => Volume::find(name).map(|volume| Found::Other(others::volume(&volume))),
             };
             match found {

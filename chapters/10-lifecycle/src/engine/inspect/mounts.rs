@@ -46,33 +46,36 @@ impl MountPoint {
 pub fn mounts(kept: &Kept) -> Result<Vec<MountPoint>> {
     let options = kept.options()?;
     let specs = options.mounts(&options.parse()?.mounts)?;
-    Ok(specs.into_iter().map(|spec| {
-        let mut point = MountPoint {
-            kind: "tmpfs",
-            name: None,
-            source: PathBuf::new(),
-            destination: spec.target,
-            driver: None,
-            mode: if spec.read_only { "ro".to_owned() } else { String::new() },
-            rw: !spec.read_only,
-            propagation: "",
-        };
-        match spec.source {
-            Source::Bind(bind) => {
-                point.kind = "bind";
-                point.source = bind.path;
-                point.propagation = propagation(bind.propagation, bind.recursive);
+    Ok(specs
+        .into_iter()
+        .map(|spec| {
+            let mut point = MountPoint {
+                kind: "tmpfs",
+                name: None,
+                source: PathBuf::new(),
+                destination: spec.target,
+                driver: None,
+                mode: if spec.read_only { "ro".to_owned() } else { String::new() },
+                rw: !spec.read_only,
+                propagation: "",
+            };
+            match spec.source {
+                Source::Bind(bind) => {
+                    point.kind = "bind";
+                    point.source = bind.path;
+                    point.propagation = propagation(bind.propagation, bind.recursive);
+                }
+                Source::Volume { name, .. } => {
+                    point.kind = "volume";
+                    let volume = name.as_deref().and_then(|name| Volume::find(name).ok());
+                    point.source = volume.map(|volume| volume.data()).unwrap_or_default();
+                    (point.name, point.driver) = (name, Some("local"));
+                }
+                Source::Tmpfs(_) => {}
             }
-            Source::Volume { name, .. } => {
-                point.kind = "volume";
-                let volume = name.as_deref().and_then(|name| Volume::find(name).ok());
-                point.source = volume.map(|volume| volume.data()).unwrap_or_default();
-                (point.name, point.driver) = (name, Some("local"));
-            }
-            Source::Tmpfs(_) => {}
-        }
-        point
-    }).collect())
+            point
+        })
+        .collect())
 }
 
 fn propagation(propagation: Propagation, recursive: bool) -> &'static str {

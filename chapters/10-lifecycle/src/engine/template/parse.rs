@@ -52,8 +52,8 @@ pub fn parse(text: &str) -> Result<Vec<Node>, String> {
     let mut parser = Parser { tokens: lex(text)?, at: 0, depth: 0 };
     let (nodes, end) = parser.block()?;
     match end {
-        End::Eof => Ok(nodes),
-        End::End => Err("unexpected {{end}}".to_owned()),
+        End::Text => Ok(nodes),
+        End::Word => Err("unexpected {{end}}".to_owned()),
         End::Else => Err("unexpected {{else}}".to_owned()),
     }
 }
@@ -61,8 +61,8 @@ pub fn parse(text: &str) -> Result<Vec<Node>, String> {
 /// What ended a block. After `Else` the parser stands behind the word, so that `else if` can be seen.
 #[derive(PartialEq)]
 enum End {
-    Eof,
-    End,
+    Text,
+    Word,
     Else,
 }
 
@@ -102,7 +102,7 @@ impl Parser {
         let mut nodes = Vec::new();
         loop {
             match self.next() {
-                None => return Ok((nodes, End::Eof)),
+                None => return Ok((nodes, End::Text)),
                 Some(Token::Text(text)) => nodes.push(Node::Text(text)),
                 Some(_) => {
                     let word = match self.peek() {
@@ -113,7 +113,7 @@ impl Parser {
                     match word.as_str() {
                         "end" => {
                             self.expect(&Token::Close)?;
-                            return Ok((nodes, End::End));
+                            return Ok((nodes, End::Word));
                         }
                         "else" => return Ok((nodes, End::Else)),
                         "if" | "with" => nodes.push(self.condition(word == "with")?),
@@ -182,16 +182,16 @@ impl Parser {
     /// What stands behind `{{else}}`; `{{else if}}` is a condition of its own that shares the `{{end}}`.
     fn otherwise(&mut self, end: End) -> Result<Vec<Node>, String> {
         match end {
-            End::Eof => Err("unexpected EOF: {{end}} is missing".to_owned()),
-            End::End => Ok(Vec::new()),
+            End::Text => Err("unexpected EOF: {{end}} is missing".to_owned()),
+            End::Word => Ok(Vec::new()),
             End::Else if self.skip(&Token::Word("if".to_owned())) => Ok(vec![self.condition(false)?]),
             End::Else if self.skip(&Token::Word("with".to_owned())) => Ok(vec![self.condition(true)?]),
             End::Else => {
                 self.expect(&Token::Close)?;
                 match self.block()? {
-                    (nodes, End::End) => Ok(nodes),
+                    (nodes, End::Word) => Ok(nodes),
                     (_, End::Else) => Err("unexpected {{else}}".to_owned()),
-                    (_, End::Eof) => Err("unexpected EOF: {{end}} is missing".to_owned()),
+                    (_, End::Text) => Err("unexpected EOF: {{end}} is missing".to_owned()),
                 }
             }
         }

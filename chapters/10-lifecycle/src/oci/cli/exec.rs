@@ -149,7 +149,8 @@ impl Exec {
         if plain && below.is_dir() {
             return Ok(below);
         }
-        Err(Error::invalid(format!("{name:?} is no control group below the container's")).help("make it first, in the container"))
+        Err(Error::invalid(format!("{name:?} is no control group below the container's"))
+            .help("make it first, in the container"))
     }
 
     /// It dies with us, and signals that we get are for it.
@@ -182,7 +183,9 @@ impl Changes {
     /// The container's own process with these changes and another command.
     fn apply(&self, mut process: Process, command: &[String]) -> Result<Process> {
         if command.is_empty() {
-            return Err(Error::invalid("process args cannot be empty").help("name the program, or a file with --process"));
+            return Err(
+                Error::invalid("process args cannot be empty").help("name the program, or a file with --process")
+            );
         }
         process.set_args(Some(command.to_vec()));
         process.set_terminal(Some(self.tty));
@@ -227,7 +230,8 @@ impl Changes {
         let mut all = process.capabilities().clone().unwrap_or_default();
         for name in &self.cap {
             let unknown = || Error::invalid(format!("unknown capability {name:?}")).help("capabilities(7) lists them");
-            let capability: Capability = serde_json::from_value(name.to_ascii_uppercase().into()).map_err(|_| unknown())?;
+            let capability: Capability =
+                serde_json::from_value(name.to_ascii_uppercase().into()).map_err(|_| unknown())?;
             let with = |set: &Option<Capabilities>| {
                 let mut set = set.clone().unwrap_or_default();
                 set.insert(capability);
@@ -258,7 +262,8 @@ mod tests {
 
     #[test]
     fn the_changes_are_made_to_the_containers_own_process() {
-        let text = r#"{"terminal":true,"user":{"uid":1,"gid":2,"additionalGids":[3]},"args":["a"],"cwd":"/","env":["A=1"]}"#;
+        let text =
+            r#"{"terminal":true,"user":{"uid":1,"gid":2,"additionalGids":[3]},"args":["a"],"cwd":"/","env":["A=1"]}"#;
         let own: Process = serde_json::from_str(text).unwrap();
         let env = vec!["B=2".to_owned()];
         let changes = Changes {

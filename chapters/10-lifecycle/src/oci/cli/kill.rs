@@ -29,7 +29,11 @@ impl Verb for Kill {
         let signal = parse(&self.signal)?;
         let entry = context.store.find(&self.id)?;
         let state = entry.state()?.ok_or_else(errors::not_running)?;
-        if self.all { all(&state, signal)? } else { first(&state, signal)? }
+        if self.all {
+            all(&state, signal)?
+        } else {
+            first(&state, signal)?
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -48,7 +52,9 @@ fn first(state: &State, signal: i32) -> Result<()> {
 
 /// Signals every process; that there is none left is no error.
 pub(super) fn all(state: &State, signal: i32) -> Result<()> {
-    if signal == libc::SIGKILL && let Some(group) = state.group() {
+    if signal == libc::SIGKILL
+        && let Some(group) = state.group()
+    {
         return group.kill();
     }
     for (pid, process) in members::handles(state)? {
@@ -86,7 +92,9 @@ mod tests {
 
     #[test]
     fn signals_have_names_and_numbers() {
-        for (text, number) in [("TERM", 15), ("SIGKILL", 9), ("int", 2), ("37", 37), ("SIGRTMIN+3", 37), ("RTMAX", 64), ("0", 0)] {
+        for (text, number) in
+            [("TERM", 15), ("SIGKILL", 9), ("int", 2), ("37", 37), ("SIGRTMIN+3", 37), ("RTMAX", 64), ("0", 0)]
+        {
             assert_eq!(parse(text).unwrap(), number, "{text}");
         }
         for bad in ["", "NOPE", "65", "-1", "RTMIN+99", "RTMIN+x"] {

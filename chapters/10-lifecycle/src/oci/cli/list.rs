@@ -36,7 +36,8 @@ impl Verb for List {
                 Err(error) => context.log.debug(|| format!("{}: {error}", entry.path().display())),
             }
         }
-        let reports: Vec<_> = found.iter().map(|(state, status, owner)| Report::new(state, *status, owner.clone())).collect();
+        let reports: Vec<_> =
+            found.iter().map(|(state, status, owner)| Report::new(state, *status, owner.clone())).collect();
         if self.quiet {
             reports.iter().for_each(|report| println!("{}", report.id()));
         } else if self.format == Format::Json {

@@ -119,7 +119,8 @@ verbs! {
 /// All that `main` does. Every failure ends with 1, as runc's do, but for those that a verb has another code for.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let command = Command::new("cooper-runtime").about("An OCI runtime: containers as Podman, containerd and Docker want them made");
+    let command = Command::new("cooper-runtime")
+        .about("An OCI runtime: containers as Podman, containerd and Docker want them made");
     let command = command.version(VERSION).disable_help_subcommand(true).subcommand_required(true);
     let command = with_verbs(Global::augment_args(command), verb_of(&arguments));
     let matches = match command.try_get_matches_from(arguments) {
@@ -172,7 +173,8 @@ fn verb_of(arguments: &[OsString]) -> Option<&str> {
 }
 
 /// As `runc --version`: drivers look for the line `spec:`.
-const VERSION: &str = concat!("version ", env!("CARGO_PKG_VERSION"), "\ncommit: ", env!("CARGO_PKG_NAME"), "\nspec: 1.2.0");
+const VERSION: &str =
+    concat!("version ", env!("CARGO_PKG_VERSION"), "\ncommit: ", env!("CARGO_PKG_NAME"), "\nspec: 1.2.0");
 
 #[cfg(test)]
 mod tests {

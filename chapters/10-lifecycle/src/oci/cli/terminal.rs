@@ -15,9 +15,11 @@ use crate::oci::Bundle;
 /// As connect(2).
 pub(super) fn connect(path: Option<&Path>) -> Result<Option<OwnedFd>> {
     let Some(path) = path else { return Ok(None) };
-    let ours = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).or_call("socket", "AF_UNIX")?;
+    let ours =
+        socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).or_call("socket", "AF_UNIX")?;
     let address = UnixAddr::new(path).or_call("connect", path.display());
-    address.and_then(|address| connect_to(ours.as_raw_fd(), &address).or_call("connect", path.display()))
+    address
+        .and_then(|address| connect_to(ours.as_raw_fd(), &address).or_call("connect", path.display()))
         .map_err(|error| error.at("--console-socket"))?;
     Ok(Some(ours))
 }
