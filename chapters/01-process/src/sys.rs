@@ -1,7 +1,7 @@
 //! Every `unsafe` line of the chapter: the kernel calls that nix does not wrap.
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
@@ -89,11 +89,38 @@ fn raw_clone3(flags: CloneFlags, cgroup: Option<BorrowedFd<'_>>, signal: i32) ->
     // `pidfd` outlive the call. The caller has one thread only (checked in container.rs), so no
     // lock can be held by a thread that does not exist in the child.
     let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of_val(&args)) };
-    match Errno::result(pid)? {
-        0 => Ok(Cloned::Child),
+    match Errno::result(pid) {
+        Ok(0) => Ok(Cloned::Child),
         // SAFETY: the kernel has just stored a new descriptor in `pidfd`; nobody else owns it.
-        pid => Ok(Cloned::Parent(Pid::from_raw(pid as i32), unsafe { OwnedFd::from_raw_fd(pidfd) })),
+        Ok(pid) => Ok(Cloned::Parent(Pid::from_raw(pid as i32), unsafe { OwnedFd::from_raw_fd(pidfd) })),
+        // In a container of our own, and of Docker's: a filter cannot look into clone_args, so it denies the call.
+        Err(Errno::ENOSYS) => raw_clone(flags, cgroup, signal),
+        Err(errno) => Err(errno),
     }
+}
+
+/// `clone(2)`: the same by the older call. It knows no cgroup, so the child is moved there before it does anything.
+fn raw_clone(flags: CloneFlags, cgroup: Option<BorrowedFd<'_>>, signal: i32) -> Result<Cloned, Errno> {
+    let mut pidfd: RawFd = -1;
+    let flags = i64::from(flags.bits() | libc::CLONE_PIDFD | signal);
+    // SAFETY: as for clone3: no CLONE_VM, and one thread. A stack of 0 means a copy of ours. The order of the last two
+    // arguments, which differs between architectures, is that of zeroes.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, &raw mut pidfd, 0, 0) };
+    let pid = match Errno::result(pid)? {
+        0 => return Ok(Cloned::Child),
+        pid => Pid::from_raw(pid as i32),
+    };
+    // SAFETY: the kernel has just stored a new descriptor in `pidfd`; nobody else owns it.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    if let Some(cgroup) = cgroup {
+        let place = format!("/proc/self/fd/{}/cgroup.procs", cgroup.as_raw_fd());
+        if let Err(error) = std::fs::write(place, pid.to_string()) {
+            let _ = pidfd_send_signal(pidfd.as_fd(), Signal::SIGKILL);
+            let _ = nix::sys::wait::waitpid(pid, None);
+            return Err(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw));
+        }
+    }
+    Ok(Cloned::Parent(pid, pidfd))
 }
 
 /// `fork(2)`, for a process of one thread.

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cgroups::Group;
 use layers::ContainerDir;
@@ -44,7 +44,10 @@ impl Kept {
     /// An unreadable directory.
     pub fn all() -> Result<Vec<Self>> {
         // One that is removed between the look at the list and the look at it is none.
-        Ok(ContainerDir::list()?.into_iter().filter_map(|dir| Self::look(dir).ok().flatten()).collect())
+        let mut all: Vec<_> =
+            ContainerDir::list()?.into_iter().filter_map(|dir| Self::look(dir).ok().flatten()).collect();
+        all.sort_by_key(|kept| std::cmp::Reverse(kept.created())); // chapter 5 counts seconds only
+        Ok(all)
     }
 
     /// The container of this name, id, or unique beginning of an id.
@@ -81,6 +84,7 @@ impl Kept {
     /// Its supervisor was killed: writes down what that means. True if the container was not to stay.
     fn mend(&mut self) -> Result<bool> {
         orphan::end(self)?;
+        orphan::sweep(self)?;
         let state = &mut self.state;
         if state.status == Status::Removing {
             state.status = Status::Dead;
@@ -120,6 +124,38 @@ impl Kept {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.dir.config().name
+    }
+
+    /// When it was made. Chapter 5 remembers the second; the file system, as long as nobody copies the directory, more.
+    pub fn created(&self) -> Stamp {
+        let told = self.dir.config().created;
+        let born = self.dir.path().metadata().and_then(|about| about.created()).ok();
+        let near = born.filter(|born| born.duration_since(told).is_ok_and(|later| later < Duration::from_secs(2)));
+        near.unwrap_or(told).into()
+    }
+
+    /// Takes it for this process, once its supervisor has cleared up behind its last run. False if it is gone by then.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] if it is in use for longer than that takes.
+    pub fn take(&mut self) -> Result<bool> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match self.dir.lock() {
+                Ok(()) => return Ok(self.dir.path().exists()),
+                Err(_) if !self.dir.path().exists() => return Ok(false),
+                Err(error) if error.kind() != Kind::Conflict || Instant::now() > end => return Err(error),
+                Err(_) => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
+
+    /// Waits until its supervisor has cleared up, for a while: whoever looks next shall find what is to stay.
+    pub fn settle(&self) {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end && self.dir.path().exists() && is_held(&self.dir).unwrap_or(false) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// The options that it was created with.

@@ -9,6 +9,7 @@ use nix::sys::signal::Signal;
 use process::{OrCall, Result, explain};
 
 use super::container::Kept;
+use crate::supervisor;
 use cgroups::Group;
 use namespaces::running::start_time;
 
@@ -46,6 +47,19 @@ pub fn end(kept: &Kept) -> Result<()> {
         Err(Errno::EINTR) => Ok(()),
         done => done.or_call("poll", "the container's process").map(drop),
     }
+}
+
+/// Removes what the container had outside of its directory: its group, its link, its runtime files. A supervisor does
+/// that itself; one that was killed has left a note of where its container's group is.
+///
+/// # Errors
+/// As [`supervisor::end::sweep`].
+pub fn sweep(kept: &Kept) -> Result<()> {
+    let directory = supervisor::directory(kept.id());
+    let note: Option<serde_json::Value> = crate::file::read(&directory.join("handover.json")).unwrap_or_default();
+    let group = note.and_then(|note| Group::open(note.get("cgroup")?.as_str()?).ok());
+    let _ = std::fs::remove_dir_all(&directory);
+    supervisor::end::sweep(group.as_ref())
 }
 
 /// Is process `pid` the one that started then? One that is on its way out counts too: it is to be waited for.

@@ -86,7 +86,7 @@ impl PsArgs {
 
     fn row(&self, kept: &Kept) -> Value {
         let config = kept.dir.config();
-        let created = Stamp::from(config.created);
+        let created = kept.created();
         let options = kept.options().ok();
         let labels = options.map(|options| options.labels).unwrap_or_default();
         let labels: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();

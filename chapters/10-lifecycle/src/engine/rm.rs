@@ -2,14 +2,13 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 use clap::Args;
 use namespaces::rootless;
 use nix::sys::signal::Signal;
 use process::{Error, Kind, Result, cli};
 
-use super::container::{Kept, PATIENCE, find};
+use super::container::{Kept, find};
 use super::each::each;
 use super::filter::{Filter, passes};
 use super::transitions::{Action, Next};
@@ -61,23 +60,10 @@ impl RmArgs {
             events::of(&kept, "kill", &[("signal", "9")]);
             stop::end(&kept, Some(Signal::SIGKILL), Some(0))?;
         }
-        if !take(&mut kept)? {
+        if !kept.take()? {
             return Ok(()); // `--rm`: its supervisor was faster
         }
         remove(kept, self.volumes)
-    }
-}
-
-/// Takes the container from its supervisor, which may be clearing up still. False if it is gone by then.
-fn take(kept: &mut Kept) -> Result<bool> {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        match kept.dir.lock() {
-            Ok(()) => return Ok(kept.dir.path().exists()),
-            Err(_) if !kept.dir.path().exists() => return Ok(false),
-            Err(error) if error.kind() != Kind::Conflict || Instant::now() > end => return Err(error),
-            Err(_) => std::thread::sleep(Duration::from_millis(10)),
-        }
     }
 }
 
@@ -115,7 +101,7 @@ impl PruneArgs {
             let done = Kept::find(&id).and_then(|mut kept| {
                 let size = ps::disk_usage(&kept.dir.upper());
                 kept.may(Action::Remove)?; // it may have been started meanwhile
-                if take(&mut kept)? {
+                if kept.take()? {
                     remove(kept, false)?
                 }
                 Ok(size)

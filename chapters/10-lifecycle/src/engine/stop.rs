@@ -114,5 +114,7 @@ pub fn end(kept: &Kept, signal: Option<Signal>, timeout_ms: Option<i64>) -> Resu
         // A frozen process cannot heed a signal.
         supervisor.ask(&Request::Unpause)?;
     }
-    supervisor.ask(&Request::Stop { signal: signal.map(|signal| signal as i32), timeout_ms }).map(drop)
+    supervisor.ask(&Request::Stop { signal: signal.map(|signal| signal as i32), timeout_ms })?;
+    kept.settle();
+    Ok(())
 }

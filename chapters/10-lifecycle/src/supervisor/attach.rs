@@ -151,13 +151,12 @@ impl Attached {
         }
         // One thread: fork(2) is safe, and the child has all that it needs in its copy of the memory.
         if let Ok(ForkResult::Child) = process::sys::fork() {
-            let patience = self.wish.patience.unwrap_or(Duration::MAX);
+            let _ = nix::sys::prctl::set_name(c"cooper-rest");
             let mut stream = std::os::unix::net::UnixStream::from(self.socket);
             let _ = stream.set_nonblocking(false);
             // Nothing else of the supervisor may live on in this process: locks, sockets and pipes are the others' affair.
             super::sys::close_all_but(stream.as_fd());
-            let _ =
-                stream.set_write_timeout(Some(patience).filter(|patience| *patience < Duration::from_secs(1 << 31)));
+            let _ = stream.set_write_timeout(self.wish.patience.filter(|patience| !patience.is_zero()));
             let _ = stream.write_all(&self.behind);
             process::sys::exit_now(0);
         }

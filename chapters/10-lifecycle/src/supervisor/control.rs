@@ -9,13 +9,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
 use nix::sys::socket::{
-    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, bind, connect,
+    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, bind, connect,
     listen as listen_on, recvmsg, sendmsg, socket,
 };
-use nix::sys::stat::Mode;
-use process::{Error, Kind, OrCall, Result};
+use process::{Error, Kind, OrCall, Result, address};
 use serde::{Deserialize, Serialize};
 
 use super::restart::Policy;
@@ -165,7 +163,7 @@ impl Client {
     /// As connect(2): `ENOENT` or `ECONNREFUSED` if there is none.
     pub fn connect(path: &Path) -> Result<Self> {
         let socket = seqpacket()?;
-        with_address(path, |address| connect(socket.as_raw_fd(), address).or_call("connect", path.display()))?;
+        address::with(path, |address| connect(socket.as_raw_fd(), address).or_call("connect", path.display()))?;
         Ok(Self(socket))
     }
 
@@ -228,24 +226,13 @@ impl AsFd for Client {
 pub fn listen(path: &Path) -> Result<OwnedFd> {
     let _ = std::fs::remove_file(path);
     let socket = seqpacket()?;
-    with_address(path, |address| bind(socket.as_raw_fd(), address).or_call("bind", path.display()))?;
+    address::with(path, |address| bind(socket.as_raw_fd(), address).or_call("bind", path.display()))?;
     listen_on(&socket, Backlog::MAXCONN).or_call("listen", path.display())?;
     Ok(socket)
 }
 
 fn seqpacket() -> Result<OwnedFd> {
     socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).or_call("socket", "AF_UNIX")
-}
-
-/// A socket's name may have 107 bytes only (unix(7)); the way around is a descriptor of its directory.
-fn with_address<T>(path: &Path, use_it: impl FnOnce(&UnixAddr) -> Result<T>) -> Result<T> {
-    if let Ok(address) = UnixAddr::new(path) {
-        return use_it(&address);
-    }
-    let (parent, name) = (path.parent().unwrap_or(Path::new("/")), path.file_name().unwrap_or_default());
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let directory = open(parent, flags, Mode::empty()).or_call("open", parent.display())?;
-    use_it(&UnixAddr::new(&rootfs::fd_path(&directory).join(name)).or_call("bind", path.display())?)
 }
 
 /// Sends one packet.

@@ -10,6 +10,7 @@ use process::{Error, Exit, OrCall, Result};
 
 use super::exit::{Event, end_helpers, was_oom_killed};
 use super::handover::{exec, inherit, keep_back};
+use super::input::Input;
 use super::light::{Light, PATIENCE};
 use super::output::Piece;
 use super::restart::back_off;
@@ -57,6 +58,7 @@ impl Light {
         self.accept(); // who called in time gets what the program said
         (0..self.outputs.len()).for_each(|at| self.drain(at));
         (self.outputs, self.terminal, self.log) = (Vec::new(), None, None);
+        self.input = Input::new(None, false, false);
         self.kill_at = None;
         self.monitor.take().into_iter().for_each(|mut monitor| monitor.stop());
         self.record(exit_code);

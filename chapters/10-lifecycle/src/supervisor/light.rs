@@ -21,7 +21,6 @@ use super::health::Monitor;
 use super::input::Input;
 use super::json::Stream;
 use super::log::{Driver, Log, path_of};
-use super::memory;
 use super::output::{CHUNK, Output, Piece};
 use super::serve::Peer;
 use super::stamp::Stamp;
@@ -51,6 +50,8 @@ pub(super) struct Light {
     pub restart_at: Option<Instant>,
     /// This process itself is to end: no restart.
     pub is_leaving: bool,
+    /// There were no descriptors left for who called. Told once.
+    pub is_full: bool,
     /// Nothing has come since memory was given back.
     pub is_rested: bool,
     /// Open as long as the container runs.
@@ -124,6 +125,7 @@ impl Light {
             kill_at: None,
             restart_at: None,
             is_leaving: false,
+            is_full: false,
             is_rested: false,
             keep: fds.keep,
             carry: fds.carry,
@@ -137,10 +139,10 @@ impl Light {
     }
 
     fn run(&mut self) -> Result<()> {
-        memory::give_back();
         // Who called before the program was started gets its first byte; and it may have ended already.
         self.accept();
         self.reap()?;
+        thrift::give_back();
         loop {
             let ready = self.wait()?;
             self.rest(ready.is_empty());

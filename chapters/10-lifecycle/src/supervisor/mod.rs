@@ -30,7 +30,6 @@ pub mod json;
 mod light;
 pub mod lines;
 pub mod log;
-mod memory;
 mod output;
 pub mod report;
 pub mod restart;

@@ -58,9 +58,11 @@ impl Light {
                 Err(Errno::EINTR | Errno::ECONNABORTED) => {}
                 Err(Errno::EAGAIN) => return,
                 Err(errno) => {
-                    // No descriptors left (EMFILE): the caller stays in the queue. Not to be told a thousand times.
+                    // No descriptors left (EMFILE): the caller stays in the queue, and would wake us at once again.
                     std::thread::sleep(Duration::from_millis(10));
-                    eprintln!("{} accept: {errno}", Stamp::now());
+                    if !std::mem::replace(&mut self.is_full, true) {
+                        eprintln!("{} accept: {errno}", Stamp::now());
+                    }
                     return;
                 }
             }
@@ -119,6 +121,9 @@ impl Light {
             Request::Attach { stdin, stdout, stderr, patience_ms } => {
                 let patience = patience_ms.map(Duration::from_millis);
                 let wish = Wish { stdin, stdout, stderr, patience };
+                if self.clients.len() >= PEERS {
+                    return Err(Error::invalid("too many clients are attached already"));
+                }
                 let Some(socket) = fds.into_iter().next() else {
                     return Err(Error::invalid("attach needs a stream socket to come along"));
                 };

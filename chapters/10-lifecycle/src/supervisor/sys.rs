@@ -60,11 +60,3 @@ pub fn forget(start: usize, end: usize) {
     // its own (`Anonymous: 0 kB`) and not writable, so every page comes back from the file as it was (madvise(2)).
     unsafe { libc::madvise(std::ptr::without_provenance_mut(start), end - start, libc::MADV_DONTNEED) };
 }
-
-/// `madvise(2)` with `MADV_DONTNEED` on a mapping of a file that cannot be written and holds no page of the process's
-/// own: what is read of it afterwards is the file again.
-pub fn drop_pages(start: usize, length: usize) {
-    // SAFETY: the caller has found in /proc/self/smaps that nothing in the range differs from the file, and no mapping
-    // has changed since, in a process of one thread; so no byte that anybody may read changes.
-    unsafe { libc::madvise(start as *mut libc::c_void, length, libc::MADV_DONTNEED) };
-}

@@ -12,22 +12,29 @@ use super::sys;
 /// page cache, without a disk.
 pub fn give_back() {
     let Ok(maps) = fs::read_to_string("/proc/self/smaps") else { return };
-    let (mut range, mut is_code) = (None, false);
+    // All are found before the first is forgotten: the search needs pages, too.
+    for (start, end) in unchanged(&maps) {
+        sys::forget(start, end);
+    }
+}
+
+/// The mappings of files without a page that was changed in its private copy, as relocated addresses are: that would be
+/// lost.
+fn unchanged(maps: &str) -> Vec<(usize, usize)> {
+    let (mut found, mut range) = (Vec::new(), None);
     for line in maps.lines() {
         let mut words = line.split_ascii_whitespace();
         match (words.next(), words.next()) {
-            // What was changed in its private copy, as relocated addresses are, would be lost.
-            (Some("Anonymous:"), Some("0")) if is_code => {
-                range.take().into_iter().for_each(|(start, end)| sys::forget(start, end));
-            }
+            (Some("Anonymous:"), Some("0")) => found.extend(range.take()),
+            (Some("Anonymous:"), Some(_)) => range = None,
             (Some(place), Some(rights)) if rights.len() == 4 && !place.ends_with(':') => {
-                range = bounds(place);
-                is_code =
-                    matches!(rights, "r-xp" | "r--p") && words.next_back().is_some_and(|path| path.starts_with('/'));
+                let is_file = words.next_back().is_some_and(|path| path.starts_with('/'));
+                range = bounds(place).filter(|_| is_file && matches!(rights, "r-xp" | "r--p"));
             }
             _ => {}
         }
     }
+    found
 }
 
 /// `7f00-8f00`, as proc_pid_maps(5) has it.
@@ -45,7 +52,15 @@ mod tests {
         let text = "kept in the file".to_owned();
         give_back();
         assert_eq!(text + &format!(" {}", 1), "kept in the file 1");
-        assert_eq!(bounds("1f-20"), Some((31, 32)));
-        assert_eq!(bounds("Rss:"), None);
+    }
+
+    #[test]
+    fn what_was_changed_stays() {
+        let maps = "1000-2000 r-xp 00000000 fe:00 7 /a\nRss: 4 kB\nAnonymous:      0 kB\nVmFlags: rd ex\n\
+            2000-3000 r--p 00001000 fe:00 7 /a b\nAnonymous:      4 kB\n\
+            3000-4000 rw-p 00002000 fe:00 7 /a\nAnonymous:      0 kB\n\
+            4000-5000 r--p 00000000 00:00 0 [vvar]\nAnonymous:      0 kB\n\
+            5000-6000 r--p 00000000 fe:00 7 /memfd:x (deleted)\nAnonymous:      0 kB\n";
+        assert_eq!(unchanged(maps), [(0x1000, 0x2000)]);
     }
 }

@@ -87,11 +87,13 @@ impl Inside {
     /// # Errors
     /// [`Kind::Conflict`] if it is being started or removed.
     pub fn of(mut kept: Kept) -> Result<Self> {
-        let running = kept.is_alive();
-        if !running {
-            kept.dir.lock()?;
+        if kept.is_alive() {
+            return Ok(Self { kept, running: true });
         }
-        Ok(Self { kept, running })
+        if kept.take()? {
+            return Ok(Self { kept, running: false });
+        }
+        Err(Error::not_found(format!("container {} has just been removed", kept.name())))
     }
 
     /// Starts the child, which does `work` with the container's root. It has no copy of `ours`, our end of a pipe: who

@@ -89,7 +89,7 @@ pub fn describe(kept: &Kept, size: bool) -> Result<Shown> {
     let labels = confinement.selinux.clone();
     Ok(Shown {
         id: config.id.clone(),
-        created: Stamp::from(config.created).to_string(),
+        created: kept.created().to_string(),
         path,
         args: words.to_vec(),
         state: state(&kept.state),
