@@ -180,7 +180,10 @@ impl ContainerDir {
     /// [`Kind::Conflict`] if it is no such lock, or that of another directory.
     pub fn inherit(&mut self, lock: std::os::fd::OwnedFd) -> Result<()> {
         let same = match (self.path.metadata(), File::from(lock)) {
-            (Ok(about), lock) => lock.metadata().is_ok_and(|locked| (locked.dev(), locked.ino()) == (about.dev(), about.ino())).then_some(lock),
+            (Ok(about), lock) => lock
+                .metadata()
+                .is_ok_and(|locked| (locked.dev(), locked.ino()) == (about.dev(), about.ino()))
+                .then_some(lock),
             (Err(_), _) => None,
         };
         let lock = same.and_then(|lock| Flock::lock(lock, FlockArg::LockExclusiveNonblock).ok());

@@ -124,8 +124,11 @@ impl Stage for Mounts {
 /// The host's side of a bind mount: `-v` makes a missing directory, `--mount` does not.
 fn host_path(bind: &Bind) -> Result<()> {
     if bind.id_mapped {
-        return Err(Error::unsupported(format!("{}: idmap needs a user namespace of the container's own", bind.path.display()))
-            .help("step09 and later have it, with --userns; here leave out idmap"));
+        return Err(Error::unsupported(format!(
+            "{}: idmap needs a user namespace of the container's own",
+            bind.path.display()
+        ))
+        .help("step09 and later have it, with --userns; here leave out idmap"));
     }
     match bind.path.metadata() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && bind.create => {

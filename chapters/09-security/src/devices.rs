@@ -5,7 +5,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
-use namespaces::mount::Mount;
+use namespaces::mount::{Mount, NOEXEC, NOSUID, RDONLY};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open};
 use nix::sys::stat::{Mode, SFlag, fstat, major, makedev, minor, mknodat};
@@ -222,7 +222,10 @@ fn bind(root: &RootDir, device: &Device) -> Result<()> {
     if is_it(&target, device)? {
         return Ok(()); // mounted there already, as one of the standard ones
     }
-    Mount::tree(host, source.display().to_string(), false)?.attach(target, &place)
+    let mount = Mount::tree(host, source.display().to_string(), false)?;
+    // Its mode and its owner stay the host's business; what is read and written goes to the driver all the same.
+    mount.set(RDONLY | NOSUID | NOEXEC, false)?;
+    mount.attach(target, &place)
 }
 
 fn letter(device: &Device) -> char {

@@ -14,6 +14,7 @@
 //! | [`IdMapped`] | a user namespace for root's containers |
 //! | [`sealed`] | the engine's own file, out of reach of what runs inside |
 //! | [`procfs`] | the kernel's own /proc, and nothing in its place |
+//! | [`stdio`] | the caller's terminal and the host's null device, out of reach too |
 //! | [`Confine`], [`Seal`] | the stages before and after the user is assumed |
 //! | [`seccomp`] | the filter of system calls |
 //! | [`exec`], [`detached`] | a program beside the container's own, confined as it is |
@@ -45,6 +46,7 @@ mod seal;
 pub mod sealed;
 pub mod seccomp;
 pub mod security_opt;
+pub mod stdio;
 #[allow(unsafe_code)]
 mod sys;
 pub mod sysctls;

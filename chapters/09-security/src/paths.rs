@@ -164,7 +164,10 @@ impl Mask {
             // Copied from where it is attached: older kernels copy no detached mount (open_tree(2)).
             explain!(9, "an empty directory that stays empty", "mask {place}");
         } else {
-            Mount::tree(self.null()?, "/dev/null", false)?.attach(target, &place)?;
+            let null = Mount::tree(self.null()?, "/dev/null", false)?;
+            // It is the host's own node: its mode and its owner are not the container's to change. Writing goes on.
+            null.set(RDONLY | NOSUID | NOEXEC, false)?;
+            null.attach(target, &place)?;
             explain!(9, "reads as empty", "mask {place}");
         }
         Ok(())

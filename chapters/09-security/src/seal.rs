@@ -2,7 +2,8 @@
 //!
 //! The order is a checklist; each line needs something that a later one takes away:
 //!
-//! 1. groups, limits, keyring, labels: calls that the filter may forbid, some of which need a capability;
+//! 1. a session and a null device of its own, groups, limits, keyring, labels: calls that the filter may forbid, some of
+//!    which need a capability;
 //! 2. no_new_privs, and Landlock behind it, which hides the files that the former needed;
 //! 3. the filter, while `CAP_SYS_ADMIN` is there, if exec may still give rights (seccomp(2): one or the other);
 //! 4. the capabilities;
@@ -23,7 +24,7 @@ use rootfs::RootDir;
 
 use crate::capset::sys::{self, ThreadCaps};
 use crate::seccomp::{self, Programs};
-use crate::{CapSet, Capabilities, Confinement, keyring, labels, landlock};
+use crate::{CapSet, Capabilities, Confinement, keyring, labels, landlock, stdio};
 
 /// How much of /etc/group is read, in bytes.
 const LONGEST: u64 = 16 << 20;
@@ -60,6 +61,8 @@ impl Stage for Seal {
 
     fn start_container(&mut self, _program: &mut Program) -> Result<()> {
         let confinement = &self.confinement;
+        stdio::own_session()?;
+        stdio::own_null()?;
         raise_permitted()?;
         join_groups(&confinement.groups)?;
         confinement.rlimits.iter().try_for_each(crate::Rlimit::apply)?;

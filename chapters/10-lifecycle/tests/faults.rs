@@ -10,6 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 type Make = fn() -> Outcome<Sandbox>;
+type Test = fn(&World) -> Outcome;
 
 fn main() {
     let mut suite = Suite::new();
@@ -22,7 +23,7 @@ fn main() {
     suite.run()
 }
 
-const TESTS: [(&str, fn(&World) -> Outcome); 4] = [
+const TESTS: [(&str, Test); 4] = [
     ("kill -9 of supervisor, program or caller at random moments leaves nothing and loses no exit code", random_kills),
     ("containers start and stop, again and again", starts_and_stops),
     ("many containers run at once, each supervisor a small one", many),

@@ -159,7 +159,8 @@ fn image(bench: &Bench) -> Outcome<bool> {
 
 /// No mount is made without CAP_SYS_ADMIN, and none is possible by a user namespace of its own.
 fn few_rights(bench: &Bench) -> Outcome<bool> {
-    let bounding = bench.shell("while read key value; do if test \"$key\" = CapBnd:; then echo $value; fi; done < /proc/self/status")?;
+    let bounding = bench
+        .shell("while read key value; do if test \"$key\" = CapBnd:; then echo $value; fi; done < /proc/self/status")?;
     Ok(bounding.ok()?.text() == "00000000a80425fb")
 }
 

@@ -79,9 +79,9 @@ fn capabilities(here: &Facts, host: &Facts) -> Row {
     let own_users = here.root_outside() != Some(0);
     let dangerous = dangerous(ours);
     match (ours, &dangerous[..]) {
-        (ours, _) if own_users => {
+        _ if own_users => {
             let shown = format!("{shown}, over its own namespaces only");
-            row("capabilities", shown, full, if ours.is_empty() { Verdict::Held } else { Verdict::Held })
+            row("capabilities", shown, full, Verdict::Held)
         }
         (ours, _) if ours == all => row("capabilities", shown, full, Verdict::Free)
             .because("it is root in all but name: leave out --privileged, and --cap-add what it needs"),

@@ -12,9 +12,10 @@ use std::time::Duration;
 use bundle::Bundle;
 use peer::{Peer, Spent};
 
+type Deed = fn(&Peer, &Bundle) -> Spent;
+
 /// What is measured.
-const DEEDS: [(&str, fn(&Peer, &Bundle) -> Spent); 4] =
-    [("run", run), ("create+start", create_start), ("exec", exec), ("kill", kill)];
+const DEEDS: [(&str, Deed); 4] = [("run", run), ("create+start", create_start), ("exec", exec), ("kill", kill)];
 
 fn main() {
     let rounds = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(100);

@@ -1,7 +1,8 @@
 //! A runtime that is measured.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::bundle::Bundle;
@@ -77,6 +78,7 @@ impl Peer {
         self.measure(self.command(words).stdout(Stdio::null()).stderr(Stdio::null()), words)
     }
 
+    #[expect(clippy::zombie_processes)] // wait4(2) collects it, and tells what it took
     fn measure(&self, command: &mut Command, words: &[&str]) -> Spent {
         let begun = Instant::now();
         let child = command.spawn().expect("the runtime");
@@ -99,17 +101,19 @@ impl Peer {
 }
 
 /// A mount namespace in which no cgroup hierarchy is mounted; it is bound to a file of this process's.
-fn hidden_namespace() -> &'static std::path::Path {
-    static PLACE: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
-    PLACE.get_or_init(|| {
+fn hidden_namespace() -> PathBuf {
+    static HOLDER: OnceLock<Child> = OnceLock::new();
+    let holder = HOLDER.get_or_init(|| {
         let holder = Command::new("unshare")
             .args(["--mount", "--propagation", "private", "sh", "-c"])
-            .arg("umount -R /sys/fs/cgroup; mount -t tmpfs -o size=64k none /sys/fs/cgroup; echo; exec sleep 3600")
+            .arg("umount -R /sys/fs/cgroup; mount -t tmpfs -o size=64k none /sys/fs/cgroup; echo; read end")
+            .stdin(Stdio::piped()) // it ends with us, when the pipe does
             .stdout(Stdio::piped())
             .spawn();
         let mut holder = holder.expect("unshare");
         let mut ready = [0];
         let _ = std::io::Read::read(holder.stdout.as_mut().expect("a pipe"), &mut ready);
-        PathBuf::from(format!("/proc/{}/ns/mnt", holder.id()))
-    })
+        holder
+    });
+    PathBuf::from(format!("/proc/{}/ns/mnt", holder.id()))
 }

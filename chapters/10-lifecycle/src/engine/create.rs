@@ -7,6 +7,8 @@ use std::path::Path;
 use images::{Planned, Store};
 use layers::{Config, ContainerDir, Source, Volume};
 use namespaces::{TerminalArgs, id};
+use network::Mode;
+use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
 use process::{Error, Kind, OrCall, Result};
 
@@ -34,7 +36,12 @@ pub fn create(args: &CreateArgs, arguments: &[OsString], terminal: TerminalArgs,
     let (image, command) = args.image.obtain_first(&store, &args.image_and_command)?;
     let planned = Planned::new(&image.config, &args.process, args.image.entrypoint.as_deref(), command)?;
     let plan = args.namespaces.plan()?;
-    let confinement = args.security.confinement(plan.flags)?;
+    let mut own = plan.flags;
+    own.set(CloneFlags::CLONE_NEWUSER, plan.map.is_some());
+    if args.network.mode() == Mode::Host {
+        own -= CloneFlags::CLONE_NEWNET;
+    }
+    let confinement = args.security.confinement(own)?;
 
     let mut config = Config::new(&plan.id, &plan.name, image.lowers(&store), planned.program.argv.clone());
     config.annotations = planned.annotations(&image);

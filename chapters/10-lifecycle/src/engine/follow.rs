@@ -265,11 +265,12 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
         /// Whatever the pieces, the sizes of the files and the moments of reading: every byte comes once, in order.
         #[test]
         fn a_reader_misses_nothing_and_repeats_nothing(
             chunks in prop::collection::vec(("[a-z\n\"é<]{0,40}", any::<bool>()), 1..60),
-            max_size in 1u64..600,
+            max_size in 100u64..1000,
         ) {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("log");

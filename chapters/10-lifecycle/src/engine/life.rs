@@ -44,6 +44,7 @@ pub struct LifeArgs {
     #[arg(long, value_name = "NAME=VALUE")]
     pub log_opt: Vec<String>,
     #[command(flatten)]
+    #[allow(missing_docs)]
     pub health: HealthArgs,
 }
 

@@ -5,8 +5,9 @@ use images::config::WorkingDir;
 use layers::{ContainerDir, Mounts, Storage};
 use network::Net;
 use process::{Container, Identity, Result};
+use security::idmapped::{Binds, IdMapped};
 use security::program::root_user;
-use security::{Confine, Confinement, DeviceRules, Devices, Paths, Seal, Sysctls};
+use security::{Confine, Confinement, DeviceRules, Devices, Paths, Seal, Sysctls, Writable};
 
 use super::options::{CreateArgs, Options};
 use crate::supervisor::stdio::Stdio;
@@ -19,7 +20,9 @@ pub fn plan(directory: ContainerDir, kept: &Options, args: &CreateArgs, stdio: S
     let config = directory.config();
     let mut plan = args.namespaces.plan()?.again(&config.id, &config.name, args.namespaces.hostname.as_deref());
     let root = config.rootfs();
-    let mounts = Mounts::new(root.clone(), kept.mounts(&args.mounts)?)?;
+    let mut specs = kept.mounts(&args.mounts)?;
+    let mapped = plan.map.as_ref().map(|_| Binds::take(&root, &mut specs)).transpose()?;
+    let mounts = Mounts::new(root.clone(), specs)?;
     let network = Net::new(&args.network, &mut plan, root.clone())?;
     let confinement = Confinement::load(directory.path())?.unwrap_or_default();
     let mut program = kept.program();
@@ -30,11 +33,17 @@ pub fn plan(directory: ContainerDir, kept: &Options, args: &CreateArgs, stdio: S
     let overlay = storage.overlay(args.mounts.read_only);
     let mut stages = plan.isolate();
     stages.push(Box::new(storage));
-    stages.push(Box::new(overlay));
+    stages.push(match mapped {
+        Some(binds) => Box::new(IdMapped::new(overlay, binds)),
+        None => Box::new(overlay),
+    });
     stages.push(Box::new(network));
     stages.push(Box::new(plan.system_mounts(root.clone())));
     stages.push(Box::new(Sysctls::new(confinement.sysctls.clone())));
     stages.push(Box::new(args.limits.stage(&plan, root.clone())?));
+    if confinement.privileged {
+        stages.push(Box::new(Writable::new(root.clone())));
+    }
     stages.push(Box::new(DeviceRules::new(confinement.device_rules.clone(), args.security.wants_device_rules())));
     stages.push(Box::new(mounts));
     stages.push(Box::new(Devices::new(root.clone(), confinement.devices.clone())));

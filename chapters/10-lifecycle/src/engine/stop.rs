@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use process::{Result, parse_signal};
 
 use super::container::Kept;
+use super::create::stop_signal;
 use super::each::each;
 use super::events;
 use super::start;
@@ -78,6 +79,9 @@ impl StopArgs {
     }
 
     fn end(&self, kept: &Kept) -> Result<()> {
+        let own = || kept.options().map_or(Signal::SIGTERM, |options| stop_signal(&options));
+        let number = (self.signal.unwrap_or_else(own) as i32).to_string();
+        events::of(kept, "kill", &[("signal", &number)]);
         end(kept, self.signal, self.timeout.map(|seconds| seconds.saturating_mul(1000)))
     }
 }

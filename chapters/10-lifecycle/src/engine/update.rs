@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use cgroups::{Limits, Machine};
+use cgroups::{Group, Limits, Machine, Place, Setting};
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, Parser};
 use namespaces::rootless;
@@ -61,13 +61,7 @@ impl UpdateArgs {
             options.arguments.extend(typed.iter().cloned());
             options.parse()?.limits.check()?; // together with what it had
             if kept.is_alive() && !settings.is_empty() {
-                let group = kept.group()?;
-                for (file, value) in
-                    settings.iter().flat_map(|setting| &setting.files).filter(|(file, _)| group.has(file))
-                {
-                    group.write(file, value)?;
-                    explain!(4, "a limit is a write, at any time", "write({file}, {value:?})");
-                }
+                apply(&kept.group()?, &settings)?;
             }
             options.save(kept.dir.path())?;
             if let (Some(restart), Ok(supervisor)) = (self.restart, kept.supervisor()) {
@@ -77,6 +71,19 @@ impl UpdateArgs {
             Ok(())
         }))
     }
+}
+
+/// Writes the limits into a group that is in use. Those that it cannot have are refused before any is written.
+fn apply(group: &Group, settings: &[Setting]) -> Result<()> {
+    let has = |setting: &Setting| setting.files.iter().any(|(file, _)| group.has(file));
+    if let Some(setting) = settings.iter().find(|setting| !setting.implied && !has(setting)) {
+        return Err(Place::find()?.missing(setting.option, setting.controller));
+    }
+    for (file, value) in settings.iter().flat_map(|setting| &setting.files).filter(|(file, _)| group.has(file)) {
+        group.write(file, value)?;
+        explain!(4, "a limit is a write, at any time", "write({file}, {value:?})");
+    }
+    Ok(())
 }
 
 /// The options of the command line, each as `--name=value`.

@@ -34,7 +34,9 @@ impl Cgroup {
     pub fn new(bundle: &Bundle, place: &recipe::Place) -> Result<Self> {
         let linux = bundle.linux();
         let path = linux.and_then(|linux| linux.cgroups_path().as_deref()).filter(|path| !path.as_os_str().is_empty());
-        let writes = resources::writes(linux.and_then(|linux| linux.resources().as_ref()))?;
+        let mut writes = resources::writes(linux.and_then(|linux| linux.resources().as_ref()))?;
+        // A new group has it already, so no controller is needed for it: `ctr` always asks for 1024 shares.
+        writes.retain(|write| (&*write.file, write.value.as_str()) != ("cpu.weight", "100"));
         let Some(path) = path else {
             return Ok(Self { parent: PARENT.into(), name: place.id.clone(), asked: false, writes, held: None });
         };
@@ -64,14 +66,7 @@ impl Cgroup {
             let what = format!("the group {} is not empty: another container is in it", held.group.path().display());
             return Err(Error::new(Kind::Conflict, what).help("choose another linux.cgroupsPath"));
         }
-        let enabled = held.group.read("cgroup.controllers").unwrap_or_default();
-        for write in &self.writes {
-            let Some(controller) = write.controller() else { continue };
-            if !enabled.split_whitespace().any(|name| name == controller) {
-                hand_down(&place.base, held.group.path(), controller)
-                    .map_err(|error| error.at(format_args!("linux.resources.{}", write.property)))?;
-            }
-        }
+        enable(&place, &held.group, &self.writes).inspect_err(|_| drop(std::fs::remove_dir(held.group.path())))?;
         Ok(held)
     }
 
@@ -89,6 +84,25 @@ pub fn planned(path: Option<&str>, id: &str) -> Option<PathBuf> {
     let plain = path.components().all(|part| matches!(part, Component::Normal(_) | Component::RootDir));
     let top = if path.is_absolute() { place.hierarchy.mount } else { place.base };
     plain.then(|| top.join(path.strip_prefix("/").unwrap_or(path)))
+}
+
+/// Enables what `writes` to `group` need and it does not have yet.
+///
+/// # Errors
+/// As write(2) to cgroup.subtree_control, of the groups from the place down.
+pub fn enable(place: &Place, group: &Group, writes: &[Write]) -> Result<()> {
+    if writes.is_empty() {
+        return Ok(());
+    }
+    let enabled = group.read("cgroup.controllers").unwrap_or_default();
+    for write in writes {
+        let Some(controller) = write.controller() else { continue };
+        if !enabled.split_whitespace().any(|name| name == controller) {
+            hand_down(&place.base, group.path(), controller)
+                .map_err(|error| error.at(format_args!("linux.resources.{}", write.property)))?;
+        }
+    }
+    Ok(())
 }
 
 /// Enables a controller that no chapter before has needed, from `base` down to the parent of `group`.

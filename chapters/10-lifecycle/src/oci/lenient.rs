@@ -37,7 +37,7 @@ pub fn spec(bytes: &[u8]) -> Result<Spec> {
     let Ok(mut value) = serde_json::from_slice::<Value>(bytes) else { return Err(wrong(&first)) };
     mend(&mut value);
     // The first error knows the line, the second one what is still wrong.
-    serde_json::from_value(value).map_err(|second| wrong(if first.is_data() { &second } else { &first }))
+    again(&value).map_err(|second| if first.is_data() { without_place(&second) } else { wrong(&first) })
 }
 
 /// `process` of a file of its own, as `exec --process` takes it.
@@ -51,7 +51,22 @@ pub fn process(bytes: &[u8]) -> Result<oci_spec::runtime::Process> {
     let wrong = |error: serde_json::Error| Error::invalid(format!("process: {error}"));
     let mut value = serde_json::from_slice::<Value>(bytes).map_err(wrong)?;
     mend_process(&mut value);
-    serde_json::from_value(value).map_err(wrong)
+    again(&value).map_err(wrong)
+}
+
+/// From JSON in memory to a type. By way of text: a second deserializer would make the program a third longer.
+///
+/// # Errors
+/// What does not fit the type.
+pub fn again<T: serde::de::DeserializeOwned>(value: &Value) -> serde_json::Result<T> {
+    serde_json::from_slice(&serde_json::to_vec(value)?)
+}
+
+/// What is wrong in mended text, whose lines are not the file's.
+fn without_place(error: &serde_json::Error) -> Error {
+    let text = error.to_string();
+    let what = text.split_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+    Error::invalid(what).help("see config.md of the OCI runtime specification")
 }
 
 /// Does `needle` occur? A cheap look that spares a second reading.
@@ -96,7 +111,7 @@ fn keep(names: Option<&mut Value>, wanted: impl Fn(&str) -> bool) {
 }
 
 fn is_capability(name: &str) -> bool {
-    serde_json::from_value::<Capability>(name.into()).is_ok()
+    again::<Capability>(&name.into()).is_ok()
 }
 
 #[cfg(test)]

@@ -38,4 +38,4 @@ mod target;
 
 pub use bundle::Bundle;
 pub use exec::{Join, exec_recipe};
-pub use recipe::{Place, recipe};
+pub use recipe::{Groups, Place, recipe};

@@ -20,7 +20,19 @@ use super::namespaces::{self as spaces, Namespaces};
 use super::process::{self as program, Identity};
 use super::root::{self, ReadOnly, Root};
 use super::state::Status;
-use super::{Bundle, cgroup::Cgroup, confinement, systemd};
+use super::{Bundle, cgroup::Cgroup, confinement, resources, systemd};
+
+/// Who makes a container's control group.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Groups {
+    /// We do, by mkdir(2) and write(2).
+    #[default]
+    Files,
+    /// systemd does, as a scope.
+    Systemd,
+    /// Nobody: the container stays in its caller's.
+    Disabled,
+}
 
 /// What the command line adds to a bundle.
 #[derive(Debug, Default)]
@@ -33,8 +45,8 @@ pub struct Place {
     pub no_pivot: bool,
     /// `--no-new-keyring`: keep the caller's session keyring.
     pub no_new_keyring: bool,
-    /// `--systemd-cgroup`: systemd makes the control group.
-    pub systemd: bool,
+    /// Who makes the control group.
+    pub groups: Groups,
     /// `--preserve-fds`: so many descriptors behind the standard ones stay open.
     pub preserve_fds: u32,
 }
@@ -59,13 +71,14 @@ pub fn recipe(bundle: &Bundle, place: &Place) -> Result<(Program, Vec<Box<dyn St
         add(Box::new(UserNamespace::new(map)));
     }
     add(Box::new(Namespaces::new(bundle)?));
-    match place.systemd {
-        true => add(Box::new(systemd::ScopeStage::new(bundle, &place.id)?)),
-        false => add(Box::new(Cgroup::new(bundle, place)?)),
+    match place.groups {
+        Groups::Files => add(Box::new(Cgroup::new(bundle, place)?)),
+        Groups::Systemd => add(Box::new(systemd::ScopeStage::new(bundle, &place.id)?)),
+        Groups::Disabled => no_limits(bundle)?,
     }
     // Rules of an ordinary user's container are what the drivers always write; nobody could enforce them.
     let rules = std::mem::take(&mut confinement.device_rules);
-    if !rules.is_empty() {
+    if !rules.is_empty() && place.groups != Groups::Disabled {
         let asked = !layers::in_user_namespace() && nix::unistd::geteuid().is_root();
         add(Box::new(DeviceRules::new(security::device_rules::with_defaults(rules), asked)));
     }
@@ -107,6 +120,15 @@ pub fn recipe(bundle: &Bundle, place: &Place) -> Result<(Program, Vec<Box<dyn St
     add(Box::new(Identity::new(process.user())));
     add(Box::new(Seal::new(&place.id, confinement)));
     Ok((program, stages))
+}
+
+/// Without a group there is nothing that a limit could be written to.
+fn no_limits(bundle: &Bundle) -> Result<()> {
+    let writes = resources::writes(bundle.linux().and_then(|linux| linux.resources().as_ref()))?;
+    writes.first().map_or(Ok(()), |write| {
+        Err(process::Error::unsupported(format!("linux.resources.{} needs a control group", write.property))
+            .help("leave the limit out, or let there be groups"))
+    })
 }
 
 /// What hooks are told while the container is made.

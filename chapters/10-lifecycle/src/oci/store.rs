@@ -161,8 +161,12 @@ impl Entry {
     /// The user who owns it.
     pub fn owner(&self) -> String {
         let Ok(about) = fs::metadata(&self.path) else { return String::new() };
-        let uid = nix::unistd::Uid::from_raw(about.uid());
-        nix::unistd::User::from_uid(uid).ok().flatten().map_or_else(|| format!("#{uid}"), |user| user.name)
+        let uid = about.uid().to_string();
+        // By the file, not by getpwuid(3): a name for people to read is not worth a directory server's answer.
+        let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let mut entries = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+        let entry = entries.find(|entry| entry.get(2) == Some(&uid.as_str()));
+        entry.map_or_else(|| format!("#{uid}"), |entry| entry[0].to_owned())
     }
 
     /// Where what is known of it is written.

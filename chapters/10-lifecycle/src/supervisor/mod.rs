@@ -9,7 +9,7 @@
 //! | | |
 //! |---|---|
 //! | [`handover`] | from the heavy phase to the light one |
-//! | `light` | the loop |
+//! | `begin`, `light` | the loop |
 //! | `output`, [`lines`], [`json`], [`log`] | from the program's pipes to the log |
 //! | [`attach`], `input` | who is attached, and the program's standard input |
 //! | [`control`], `serve` | requests and answers |
@@ -18,6 +18,7 @@
 //! | `thrift` | less than 3 MB |
 
 pub mod attach;
+mod begin;
 pub mod control;
 pub mod end;
 mod ending;

@@ -1,6 +1,7 @@
 //! Points in time as Docker writes them: RFC 3339, UTC, to the nanosecond.
 
 use std::fmt::{self, Display, Formatter};
+use std::iter;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -98,7 +99,8 @@ impl Stamp {
         if !is_time || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
-        let nanos = format!("{fraction:0<9}").parse().ok()?;
+        let nanos = fraction.bytes().chain(iter::repeat(b'0')).take(9);
+        let nanos = nanos.fold(0, |nanos, digit| nanos * 10 + u32::from(digit - b'0'));
         Some(Self { seconds: midnight.seconds + hour * 3600 + minute * 60 + second - offset, nanos })
     }
 }

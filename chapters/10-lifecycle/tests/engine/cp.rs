@@ -1,7 +1,7 @@
 //! `cp`: Docker's rules, and everything that a container or an archive may try with it.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
 use harness::Outcome;
@@ -20,6 +20,9 @@ pub fn rules(site: &Site) -> Outcome {
         let fresh = || -> Outcome {
             site.sandbox.dir("fresh/d")?;
             site.sandbox.file("fresh/f", "old")?;
+            for (target, link) in [("behind", "dangling"), ("d", "to-d"), ("f", "to-f")] {
+                let _ = symlink(target, here.join("fresh").join(link)); // it may be there from before
+            }
             Ok(())
         };
         fresh()?;
@@ -38,6 +41,9 @@ pub fn rules(site: &Site) -> Outcome {
             ("tree/.", "/w/copy2", "/w/copy2/a/b"),
             ("tree", "/w/copy3/", "/w/copy3/a/b"),
             ("one", "w/relative", "/w/relative"),
+            ("one", "/w/dangling", "/w/behind"),
+            ("one", "/w/to-d", "/w/d/one"),
+            ("one", "/w/to-f", "/w/f"),
         ] {
             site.ok(&["cp", from, &to(path)]).map_err(|error| format!("cp {from} {}: {error:?}", to(path)))?;
             let _ = fs::remove_file(here.join("back"));
@@ -204,7 +210,7 @@ pub fn escapes(site: &Site) -> Outcome {
     site.sandbox.file("evil", "evil")?;
     let script = format!(
         "mkdir /w; cd /w; ln -s {above} abs; ln -s ../../../../../../../../..{above} rel; ln -s {above}/secret file; \
-         ln -s {above}/new dangling; ln -s /proc/self/root self; ln -s /proc/1/root init; ln -s /proc/1/cwd cwd; ln -s /proc proc; \
+         ln -s {above}/new dangling; ln -s /proc/self/root self; ln -s /proc/1/root init; ln -s /proc/1/cwd cwd; ln -s /proc proc; ln -s /proc/1/oom_score_adj score; \
          touch ready; sleep 1000"
     );
     site.start("web", &script)?;
@@ -241,6 +247,7 @@ pub fn escapes(site: &Site) -> Outcome {
     site.run(&["cp", "web:/w/init/etc/passwd", "-"])?.fails()?;
     site.run(&["cp", "evil", "web:/proc/sys/kernel/core_pattern"])?.fails()?;
     site.run(&["cp", "evil", "web:/w/proc/sysrq-trigger"])?.fails()?.stderr_has("kernel's own")?;
+    site.run(&["cp", "evil", "web:/w/score"])?.fails()?.stderr_has("kernel's own")?;
     site.run(&["cp", "web:/proc/1/environ", "-"])?.fails()?.stderr_has("kernel's own")?;
     unharmed(&secret)
 }

@@ -29,7 +29,10 @@ pub fn order(site: &Site) -> Outcome {
     assert_eq!(deux.first().map(String::as_str), Some("deux rename"));
     assert_eq!(deux.last().map(String::as_str), Some("deux destroy"));
     let at = |action: &str| deux.iter().position(|line| line == &format!("deux {action}"));
-    assert!(at("start") < at("die") && at("die") <= at("stop") && at("stop") < at("destroy"), "{deux:?}");
+    assert!(
+        at("start") < at("kill") && at("kill") < at("die") && at("die") <= at("stop") && at("stop") < at("destroy"),
+        "{deux:?}"
+    );
     assert_eq!(actions(site, &["--filter", "event=die", "--filter", "label=tier=front"])?, ["one die"]);
     assert!(actions(site, &["--filter", "type=image"])?.is_empty());
 

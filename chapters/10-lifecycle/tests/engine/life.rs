@@ -1,8 +1,6 @@
 //! Commands about a container's life, one after the other.
 
 use harness::Outcome;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 use crate::site::Site;
 
@@ -115,7 +113,7 @@ pub fn attached(site: &Site) -> Outcome {
 pub fn killed(site: &Site) -> Outcome {
     let id = site.start("web", "trap '' TERM; while :; do sleep 1; done")?;
     let pid = site.inspect("web", "{{.State.Pid}}")?;
-    kill(Pid::from_raw(site.supervisor("web")?), Signal::SIGKILL)?;
+    site.kill_supervisor("web")?;
     let state = site.inspect("web", "{{.State.Status}} {{.State.ExitCode}} {{.State.Error}}")?;
     assert_eq!(state, "exited 137 its supervisor was killed");
     let alive = std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
@@ -131,7 +129,7 @@ pub fn killed(site: &Site) -> Outcome {
 
 pub fn killed_rm(site: &Site) -> Outcome {
     let id = site.start_with("gone", &["--rm"], "sleep 1000")?;
-    kill(Pid::from_raw(site.supervisor("gone")?), Signal::SIGKILL)?;
+    site.kill_supervisor("gone")?;
     assert_eq!(site.ok(&["ps", "-aq"])?, "");
     assert!(!site.directory(&id).exists());
     Ok(())
@@ -169,6 +167,11 @@ pub fn update(site: &Site) -> Outcome {
     site.run(&["update", "web"])?.fails()?.stderr_has("one or more flags")?;
     site.run(&["update", "--memory", "1k", "web"])?.fails()?.stderr_has("--memory")?;
     assert_eq!(site.inspect("web", "{{.HostConfig.Memory}}")?, "0", "what is refused is not kept");
+    if !harness::has_cgroup_v2() {
+        site.start("free", "sleep 1000")?;
+        site.run(&["update", "--cpus", "1", "free"])?.fails()?.stderr_has("--cpus")?;
+        assert_eq!(site.inspect("free", "{{.HostConfig.NanoCpus}}")?, "0", "nothing is promised that is not held");
+    }
     // A policy that comes while it runs counts at its end.
     site.start("again", "sleep 0.4; exit 1")?;
     site.ok(&["update", "--restart", "on-failure:1", "again"])?;
@@ -224,5 +227,19 @@ pub fn exec(site: &Site) -> Outcome {
     std::thread::sleep(std::time::Duration::from_millis(600));
     assert_eq!(site.ok(&["exec", "web", "cat", "/made"])?, "done");
     site.run(&["exec", "web", "/nothing"])?.code(127)?;
+    Ok(())
+}
+
+/// Where there are controllers, what runs has its new limits at once, and after the next start.
+pub fn limits(site: &Site) -> Outcome {
+    site.start("web", "sleep 1000")?;
+    site.ok(&["update", "--memory", "64m", "--pids-limit", "50", "web"])?;
+    for _ in 0..2 {
+        let limits = site.ok(&["exec", "web", "cat", "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/pids.max"])?;
+        assert_eq!(limits, "67108864\n50");
+        site.ok(&["restart", "-t", "0", "web"])?;
+    }
+    let stats = site.ok(&["stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}} {{.PIDs}}", "web"])?;
+    assert!(stats.starts_with("web ") && stats.contains(" / 64MiB ") && stats.ends_with(" 1"), "{stats}");
     Ok(())
 }

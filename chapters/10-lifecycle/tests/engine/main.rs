@@ -48,6 +48,10 @@ fn main() {
             .user(format!("{name} (ordinary user)"), move || test(&Site::new(Sandbox::ordinary()?)))
             .needs(&["userns"]);
     }
-    let paused = || refusals::paused(&Site::new(Sandbox::new()?));
-    suite.root("pause, unpause, and what a paused container refuses", paused).run()
+    let site = || Sandbox::new().map(Site::new);
+    suite
+        .root("pause, unpause, and what a paused container refuses", move || refusals::paused(&site()?))
+        .vm("pause where there are controllers", move || refusals::paused(&site()?))
+        .vm("update changes what runs", move || life::limits(&site()?))
+        .run()
 }

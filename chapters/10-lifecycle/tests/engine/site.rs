@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use harness::{Done, Outcome, Run, Sandbox};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 /// A sandbox and its engine.
@@ -89,6 +91,17 @@ impl Site {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
         let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1));
         Ok(parent.ok_or("no parent")?.parse()?)
+    }
+
+    /// Kills that process, and waits until it is dead.
+    pub fn kill_supervisor(&self, name: &str) -> Outcome {
+        let pid = self.supervisor(name)?;
+        kill(Pid::from_raw(pid), Signal::SIGKILL)?;
+        let alive = || std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
+        while alive() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
 }
 

@@ -7,10 +7,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{OFlag, readlinkat};
 use process::{Error, Kind, OrCall, Result};
 use rootfs::{RootDir, fd_path};
 use serde::{Deserialize, Serialize};
+
+/// How many links may follow each other, as in the kernel (path_resolution(7)).
+const LINKS: usize = 40;
 
 /// What is copied: a handle of it.
 pub struct Origin {
@@ -77,6 +80,11 @@ impl Destination {
     /// # Errors
     /// Docker's refusals: a directory onto a file, into a directory that is not there.
     pub fn decide(root: &RootDir, path: &Path, origin: &About) -> Result<Self> {
+        Self::decide_after(root, path, origin, 0)
+    }
+
+    /// The same, after so many links that led nowhere yet.
+    fn decide_after(root: &RootDir, path: &Path, origin: &About, links: usize) -> Result<Self> {
         let path = if path.as_os_str().is_empty() { Path::new("/") } else { path };
         let at = |directory: PathBuf, rename: Option<OsString>| {
             Ok(Self { root: same(root)?, directory, rename, in_place: None })
@@ -107,9 +115,14 @@ impl Destination {
                     return Err(Error::not_found(format!("destination directory {} must exist", path.display()))
                         .help("make it first, or leave the slash at the end out"));
                 }
-                // A link that leads nowhere is in the way.
-                if root.open_at(path, OFlag::O_PATH | OFlag::O_NOFOLLOW).is_ok() && !asserts_directory(path) {
-                    return Err(Error::not_found(format!("{} is a link that leads nowhere", path.display())));
+                // A link that leads nowhere: what it leads to is made, as Docker does.
+                if let Ok(link) = root.open_at(path, OFlag::O_PATH | OFlag::O_NOFOLLOW)
+                    && let Ok(target) = readlinkat(&link, "")
+                {
+                    if links == LINKS {
+                        return Err(Error::call("openat2", path.display(), Errno::ELOOP));
+                    }
+                    return Self::decide_after(root, &parent.join(target), origin, links + 1);
                 }
                 match root.open_at(parent, OFlag::O_PATH | OFlag::O_DIRECTORY) {
                     Ok(_) => at(parent.to_owned(), Some(name.to_owned())),
@@ -207,11 +220,7 @@ mod tests {
             ("/dir/new", "/dir new", "/dir new"),
             ("/new/", "ERROR destination directory /new/ must exist", "/ new"),
             ("/no/new", "ERROR no such directory: /no", "ERROR no such directory: /no"),
-            (
-                "/dangling",
-                "ERROR /dangling is a link that leads nowhere",
-                "ERROR /dangling is a link that leads nowhere",
-            ),
+            ("/dangling", "/ nowhere", "/ nowhere"),
             ("", "/ ", "/ "),
             ("../../dir", "../../dir ", "../../dir "),
         ] {

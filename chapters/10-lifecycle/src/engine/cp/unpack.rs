@@ -8,7 +8,6 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
@@ -307,9 +306,9 @@ fn clear(parent: &OwnedFd, name: &OsStr) -> Result<()> {
 
 /// Writes into the very file that the handle is of. Nothing else than a regular file is opened for that.
 fn overwrite(handle: &OwnedFd, data: &mut impl Read) -> Result<()> {
-    let is = about(handle)?;
-    if !is.is_file() || is.file_type().is_socket() {
-        return Err(Error::new(Kind::Conflict, "what is there is no regular file").help("name another path"));
+    if !about(handle)?.is_file() || is_kernels(handle.as_fd())? {
+        return Err(Error::new(Kind::Conflict, "what is there is no regular file, or the kernel's own")
+            .help("name another path"));
     }
     let mut file = File::options().write(true).open(fd_path(handle)).or_call("open", "")?;
     ftruncate(&file, 0).or_call("ftruncate", "")?;

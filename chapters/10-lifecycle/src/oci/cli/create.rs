@@ -94,7 +94,7 @@ impl CreateArgs {
             console,
             no_pivot: self.no_pivot,
             no_new_keyring: self.no_new_keyring,
-            systemd: context.systemd,
+            groups: context.groups,
             preserve_fds: self.preserve_fds,
         };
         let held = context.store.create(&self.id)?;

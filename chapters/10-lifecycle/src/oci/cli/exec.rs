@@ -230,8 +230,7 @@ impl Changes {
         let mut all = process.capabilities().clone().unwrap_or_default();
         for name in &self.cap {
             let unknown = || Error::invalid(format!("unknown capability {name:?}")).help("capabilities(7) lists them");
-            let capability: Capability =
-                serde_json::from_value(name.to_ascii_uppercase().into()).map_err(|_| unknown())?;
+            let capability: Capability = lenient::again(&name.to_ascii_uppercase().into()).map_err(|_| unknown())?;
             let with = |set: &Option<Capabilities>| {
                 let mut set = set.clone().unwrap_or_default();
                 set.insert(capability);

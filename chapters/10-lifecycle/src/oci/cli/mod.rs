@@ -28,6 +28,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches};
 use process::cli::Common;
 use process::{Error, Result, explain};
 
+use super::Groups;
 use super::log::{Format, Log};
 use super::store::Store;
 
@@ -51,6 +52,9 @@ struct Global {
     /// Have systemd make the control groups; cgroupsPath is then slice:prefix:name
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false")]
     systemd_cgroup: bool,
+    /// Who makes the control groups, in crun's words: --systemd-cgroup is `systemd`
+    #[arg(long, value_enum, value_name = "WHO")]
+    cgroup_manager: Option<CgroupManager>,
     /// Accepted for runc's sake: what an ordinary user may do, the kernel says
     #[arg(long, value_name = "BOOL", hide = true)]
     rootless: Option<String>,
@@ -59,14 +63,34 @@ struct Global {
     criu: Option<PathBuf>,
 }
 
+/// As crun names them; Podman's `--cgroups=disabled` comes to us as the last one.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum CgroupManager {
+    Cgroupfs,
+    Systemd,
+    Disabled,
+}
+
+impl Global {
+    fn groups(&self) -> Groups {
+        match self.cgroup_manager {
+            Some(CgroupManager::Cgroupfs) => Groups::Files,
+            Some(CgroupManager::Systemd) => Groups::Systemd,
+            Some(CgroupManager::Disabled) => Groups::Disabled,
+            None if self.systemd_cgroup => Groups::Systemd,
+            None => Groups::Files,
+        }
+    }
+}
+
 /// Global options that have a value: the word after one is no verb.
-const WITH_VALUE: [&str; 5] = ["--root", "--log", "--log-format", "--rootless", "--criu"];
+const WITH_VALUE: [&str; 6] = ["--root", "--log", "--log-format", "--cgroup-manager", "--rootless", "--criu"];
 
 /// What every verb has.
 struct Context {
     store: Store,
     log: Log,
-    systemd: bool,
+    groups: Groups,
 }
 
 /// A command after the global options.
@@ -142,8 +166,9 @@ fn dispatch(matches: &ArgMatches) -> Result<ExitCode> {
     let children = process::sys::default_action(nix::sys::signal::Signal::SIGCHLD);
     process::OrCall::or_call(children, "sigaction", "SIGCHLD")?;
     let log = Log::open(global.log.as_deref(), global.log_format, global.debug)?;
+    let groups = global.groups();
     let store = Store::new(global.root.unwrap_or_else(Store::default_root));
-    let context = Context { store, log, systemd: global.systemd_cgroup };
+    let context = Context { store, log, groups };
     let Some((verb, matches)) = matches.subcommand() else { return Err(Error::invalid("no verb was given")) };
     // These have a child that runs our file in the container.
     let enters = ["create", "run", "exec"].contains(&verb);
@@ -174,7 +199,7 @@ fn verb_of(arguments: &[OsString]) -> Option<&str> {
 
 /// As `runc --version`: drivers look for the line `spec:`.
 const VERSION: &str =
-    concat!("version ", env!("CARGO_PKG_VERSION"), "\ncommit: ", env!("CARGO_PKG_NAME"), "\nspec: 1.2.0");
+    concat!("version ", env!("CARGO_PKG_VERSION"), "\ncommit: ", env!("CARGO_PKG_VERSION"), "\nspec: 1.2.0");
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use cgroups::Bytes;
+use cgroups::{Bytes, Place};
 use clap::Args;
 use oci_spec::runtime::LinuxResources;
 use process::{Error, OrCall, Result};
@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Context, Verb, pause};
 use crate::oci::state::Status;
-use crate::oci::{errors, resources};
+use crate::oci::{cgroup, errors, lenient, resources};
 
 /// Change the limits of a container
 #[derive(Debug, Args)]
@@ -83,7 +83,9 @@ impl Verb for Update {
         if writes.is_empty() {
             return Ok(ExitCode::SUCCESS);
         }
-        resources::apply(&pause::group(&state)?, &writes)?;
+        let group = pause::group(&state)?;
+        cgroup::enable(&Place::find()?, &group, &writes)?;
+        resources::apply(&group, &writes)?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -121,7 +123,7 @@ fn parse(mut wanted: Value) -> Result<LinuxResources> {
         // Devices are the container's for good; containerd sends them along.
         parts.remove("devices");
     }
-    serde_json::from_value(wanted).map_err(|error| Error::invalid(format!("resources: {error}")))
+    lenient::again(&wanted).map_err(|error| Error::invalid(format!("resources: {error}")))
 }
 
 fn drop_unset(part: &mut Map<String, Value>) {
