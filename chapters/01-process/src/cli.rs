@@ -132,6 +132,7 @@ pub fn end_with_reader() -> Result<()> {
 
 /// Prints the completion script of program `C` for `shell`.
 pub fn completion<C: CommandFactory>(shell: Shell) -> Result<ExitCode> {
+    end_with_reader()?;
     let mut command = C::command();
     let name = command.get_name().to_owned();
     clap_complete::generate(shell, &mut command, name, &mut std::io::stdout());

@@ -36,7 +36,7 @@ pub use join::JoinGroup;
 pub use limits::{Limits, Machine, Setting};
 pub use list::NumberList;
 pub use memory::MemorySwap;
-pub use place::{Held, Place};
+pub use place::{Held, PARENT, Place};
 pub use size::Bytes;
 pub use stage::Cgroup;
 pub use stats::{Cpu, Io, Memory, Pids, Pressure, Stats};

@@ -20,7 +20,7 @@ use crate::hierarchy::cgroup_of;
 use crate::{Group, Hierarchy, sweep};
 
 /// The group above the containers' groups.
-const PARENT: &str = "cooper";
+pub const PARENT: &str = "cooper";
 /// Where processes go that are in the way of the place's groups.
 const ENGINE: &str = "cooper-engine";
 

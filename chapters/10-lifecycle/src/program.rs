@@ -155,7 +155,7 @@ impl Command {
             Self::Audit(args) => args.run(),
             Self::Seccomp(command) => command.run(),
             Self::Doctor => doctor(),
-            Self::Completion { shell } => cli::end_with_reader().and_then(|()| cli::completion::<Program>(shell)),
+            Self::Completion { shell } => cli::completion::<Program>(shell),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! believed only while its supervisor lives, and that is told by a lock which ends with the process.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use cgroups::Group;
@@ -306,11 +306,4 @@ pub fn short(kept: &Kept) -> &str {
 /// Where its log lies.
 pub fn log_path(kept: &Kept) -> PathBuf {
     kept.dir.path().join("log").join(format!("{}-json.log", kept.id()))
-}
-
-/// Waits until nobody uses the container whose directory is `path`: its supervisor has cleaned up behind it.
-pub fn wait_until_free(path: &Path) {
-    if let Ok(directory) = File::open(path) {
-        let _ = Flock::lock(directory, FlockArg::LockShared);
-    }
 }

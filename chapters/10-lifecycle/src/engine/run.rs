@@ -9,10 +9,11 @@ use namespaces::{TerminalArgs, rootless};
 use process::{Result, explain};
 
 use super::attach::{Attachment, Ended, Wanted};
+use super::container::Kept;
 use super::create::create;
 use super::detach::{self, DetachKeys};
+use super::events;
 use super::options::CreateArgs;
-use super::{container, events};
 use crate::state::State;
 use crate::supervisor::socket;
 use crate::supervisor::spawn::Starting;
@@ -40,7 +41,7 @@ impl CreateArgs {
     /// # Errors
     /// As [`create()`].
     pub fn run(&self) -> Result<ExitCode> {
-        let container = made(self, "create", self.terminal, false)?;
+        let container = made(self, "create", self.terminal, self.terminal.interactive)?;
         println!("{}", container.config().id);
         Ok(ExitCode::SUCCESS)
     }
@@ -78,7 +79,9 @@ impl RunArgs {
             Ended::Detached | Ended::Unread | Ended::Disconnected => return Ok(ExitCode::SUCCESS),
         };
         // Whoever calls us next shall find what the end left cleaned up, and with --rm no container.
-        container::wait_until_free(&path);
+        if let Ok(kept) = Kept::find(&id) {
+            kept.settle();
+        }
         Ok(ExitCode::from(u8::try_from(code).unwrap_or(255)))
     }
 

@@ -115,12 +115,15 @@ fn start(container: ContainerDir, control: OwnedFd) -> Result<(Handover, Descrip
     let _ = chdir(&kept.directory); // relative paths in the options count from there
     let lock = container.lock_for_heirs();
     let (stdio, ends) = Stdio::new(kept.tty, kept.stdin)?;
-    let running = recipe::plan(container, &kept, &args, stdio)?.create()?.start()?;
-    let ends = ends.arrived()?;
-    let pid = running.child().pid().as_raw();
+    let created = recipe::plan(container, &kept, &args, stdio)?.create()?;
+    // Asked now: a short program may have ended before the next line is done.
+    let pid = created.child().pid().as_raw();
+    let since = start_time(pid).unwrap_or_default();
     let cgroup = running::find(&config.id).and_then(|record| Group::of_container(&record));
+    let running = created.start()?;
+    let ends = ends.arrived()?;
     let mut state = State::read(&path)?;
-    state.begin(pid, start_time(pid).unwrap_or_default());
+    state.begin(pid, since);
     state.write(&path)?;
     events::started(&config);
     let cgroup = cgroup.ok().map(|group| group.path().to_owned());

@@ -26,8 +26,12 @@ pub const TESTS: &[(&str, Test)] = &[
 ];
 
 /// Not for an ordinary user, who has one id and no group.
-pub const ROOT: &[(&str, Test)] =
-    &[("pause and resume", pause), ("a host's process namespace: kill reaches all", shared_pids)];
+pub const ROOT: &[(&str, Test)] = &[
+    ("pause and resume", pause),
+    ("a host's process namespace: kill reaches all", shared_pids),
+    ("--systemd-cgroup: a scope, or the reason why not", systemd),
+    ("--cgroup-manager disabled: no group, and no limit either", no_group),
+];
 
 fn step_by_step(world: &mut World) -> Outcome {
     world.config["annotations"] = json!({ "org.example.key": "value" });
@@ -313,5 +317,41 @@ fn shared_pids(world: &mut World) -> Outcome {
     }
     assert_eq!(count()?, 3);
     world.runtime(&["delete", "--force", "one"])?.ok()?;
+    Ok(())
+}
+
+fn systemd(world: &mut World) -> Outcome {
+    world.write(&["sleep", "1000"])?;
+    let bundle = world.bundle();
+    let create = ["--systemd-cgroup", "create", "--bundle", bundle.to_str().ok_or("path")?, "one"];
+    world.config["linux"]["cgroupsPath"] = json!("/no/unit");
+    world.write(&["sleep", "1000"])?;
+    world.runtime(&create)?.code(1)?.stderr_has("slice:prefix:name")?;
+    world.config["linux"]["cgroupsPath"] = json!("system.slice:cooper-test:one");
+    world.write(&["sleep", "1000"])?;
+    let done = world.runtime(&create)?;
+    if done.code != 0 {
+        done.stderr_has("--systemd-cgroup")?.stderr_has("leave --systemd-cgroup out")?;
+        assert!(world.left().is_empty());
+        return Ok(());
+    }
+    let state = fs::read_to_string(world.state().join("one/state.json"))?;
+    assert!(state.contains("cooper-test-one.scope\""), "{state}");
+    world.runtime(&["start", "one"])?.ok()?;
+    world.runtime(&["delete", "--force", "one"])?.ok()?;
+    Ok(())
+}
+
+fn no_group(world: &mut World) -> Outcome {
+    world.config["linux"]["cgroupsPath"] = json!("/cooper-test-none");
+    world.write(&["cat", "/proc/self/cgroup"])?;
+    let bundle = world.bundle();
+    let run = ["--cgroup-manager", "disabled", "run", "--bundle", bundle.to_str().ok_or("path")?, "one"];
+    let done = world.runtime(&run)?.ok()?;
+    assert!(!done.stdout.contains("cooper-test-none"), "{}", done.stdout);
+    world.config["linux"]["resources"] = json!({ "pids": { "limit": 9 } });
+    world.write(&["true"])?;
+    world.runtime(&run)?.code(1)?.stderr_has("linux.resources.pids.limit needs a control group")?;
+    assert!(world.left().is_empty());
     Ok(())
 }

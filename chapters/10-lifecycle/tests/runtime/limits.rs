@@ -16,6 +16,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("exec in a group below the container's", exec_below),
     ("pause holds all processes still", frozen),
     ("limits of drivers: a path of their own choice", path),
+    ("--systemd-cgroup asks systemd for a scope, and sets the limits in it", scope),
 ];
 
 fn group(world: &World, id: &str) -> Outcome<PathBuf> {
@@ -124,5 +125,38 @@ fn path(world: &mut World) -> Outcome {
     world.runtime(&["delete", "--force", "one"])?.ok()?;
     assert!(!group.exists());
     let _ = fs::remove_dir(group.parent().ok_or("parent")?);
+    Ok(())
+}
+
+/// What systemd does when it is asked, as far as it matters here: the unit's group is made and the process moved.
+const BUSCTL: &str = r#"#!/bin/sh
+echo "$@" > SAID
+while [ "$1" != StartTransientUnit ]; do shift; done
+group=/sys/fs/cgroup/cooper-test.slice/$3
+while [ "$1" != PIDs ]; do shift; done
+mkdir -p "$group" && echo +pids > /sys/fs/cgroup/cooper-test.slice/cgroup.subtree_control && echo "$4" > "$group/cgroup.procs"
+"#;
+
+fn scope(world: &mut World) -> Outcome {
+    let said = world.sandbox.file("said", "")?;
+    let busctl = world.sandbox.file("bin/busctl", BUSCTL.replace("SAID", said.to_str().ok_or("path")?))?;
+    fs::set_permissions(&busctl, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    world.config["linux"]["resources"] = json!({ "pids": { "limit": 20 } });
+    world.config["linux"]["cgroupsPath"] = json!("cooper-test.slice:libpod:one");
+    world.write(&["sleep", "1000"])?;
+    let bundle = world.bundle();
+    let run = ["--systemd-cgroup", "run", "--detach", "--bundle", bundle.to_str().ok_or("path")?, "one"];
+    let path = format!("{}:/usr/bin:/bin", world.sandbox.path().join("bin").display());
+    world.command(&run).env("PATH", path).run()?.ok()?;
+    let said = fs::read_to_string(&said)?;
+    for part in ["libpod-one.scope fail", "Slice s cooper-test.slice", "Delegate b true", "TasksMax t 20"] {
+        assert!(said.contains(part), "no {part:?} in {said}");
+    }
+    assert_eq!(read(world, "pids.max")?, "20");
+    let group = group(world, "one")?;
+    assert!(group.ends_with("cooper-test.slice/libpod-one.scope"));
+    world.runtime(&["delete", "--force", "one"])?.ok()?;
+    assert!(!group.exists());
+    fs::remove_dir(group.parent().ok_or("parent")?)?;
     Ok(())
 }
