@@ -29,7 +29,7 @@ pub fn mounts(place: &Place) -> Outcome {
         case("remount:/sys", "EPERM", ADMIN, "done", "done"),
         case("make-shared:/", "EPERM", ADMIN, "done", "done"),
         case("umount:/proc/sys", "EPERM", ADMIN, "done", "done"),
-        case("pivot_root", "EPERM", UNFILTERED_ADMIN, "EBUSY", "EBUSY"),
+        case("pivot_root", "EPERM", UNFILTERED_ADMIN, "EBUSY|EINVAL", "EBUSY|EINVAL"),
         case("fsopen", "EPERM", ADMIN, "done", "done"),
         case("open_tree", "EPERM", ADMIN, "done", "done"),
         case("move_mount", "EPERM", ADMIN, "EINVAL", "EINVAL"),

@@ -54,7 +54,7 @@ pub fn masks(place: &Place) -> Outcome {
     let node = place.tries(&["--device", "/dev/fuse"], &["chmod:/dev/fuse"]);
     if Path::new("/dev/fuse").exists() {
         let before = fs::metadata("/dev/fuse")?.ctime_nsec();
-        assert_eq!(node?, [wanted]);
+        assert!([wanted, "EROFS"].contains(&node?[0].as_str()));
         assert_eq!(before, fs::metadata("/dev/fuse")?.ctime_nsec());
     }
     Ok(())

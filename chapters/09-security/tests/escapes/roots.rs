@@ -33,7 +33,6 @@ fn layer(place: &Place) -> Outcome<PathBuf> {
     for missing in ["proc", "tmp"] {
         fs::create_dir_all(root.join(missing))?;
     }
-    // The attacker runs itself anew by this link, where no /proc is mounted.
     Ok(root)
 }
 
@@ -61,27 +60,30 @@ pub fn links(place: &Place) -> Outcome {
     place.end("one", running)
 }
 
-/// CVE-2024-21626: a directory to start in that is one of the engine's descriptors, and so outside the root.
+/// CVE-2024-21626: a directory to start in that is one of the engine's descriptors, or one that its caller left open,
+/// and so outside the root.
 pub fn directories(place: &Place) -> Outcome {
     let relative = format!("../../../../../../../..{}", place.secret);
-    let running = place.idle("one", &[])?;
-    let link = volume(&place.sandbox.dir("volume")?, "/links");
-    let mut refused = 0;
-    for number in 0..24 {
+    let links = volume(&place.sandbox.dir("volume")?, "/links");
+    let engine = place.engine_file()?;
+    let running = place.idle("one", &["-v", &links])?;
+    let opened = || place.sandbox.program("bash").args(["-c", "exec 9</ 20</etc; exec \"$@\"", "bash"]).arg(&engine);
+    let mut refused = (0, 0);
+    for number in 3..24 {
         let directory = format!("/proc/self/fd/{number}");
         symlink(&directory, place.sandbox.path().join(format!("volume/{number}")))?;
-        let linked = format!("/links/{number}");
-        let words = ["cat", relative.as_str()];
-        for options in [["--workdir", &directory], ["--workdir", &linked]] {
-            let done = place.container(&[&options[..], &["-v", &link]].concat(), &words).run()?;
-            assert!(done.code != 0 && !done.stdout.contains(SECRET), "{done:?}");
-            refused += u32::from(done.stderr.contains("outside the root"));
+        for directory in [directory, format!("/links/{number}")] {
+            let run = opened().args(["run", "--rm", "--network", "none", "-v", &links, "--workdir", &directory, "host"]);
+            let run = run.args(["cat", &relative]).run()?;
+            let exec = opened().args(["exec", "--workdir", &directory, "one", "cat", &relative]).run()?;
+            for done in [&run, &exec] {
+                assert!(done.code != 0 && !done.stdout.contains(SECRET), "{done:?}");
+            }
+            refused.0 += u32::from(run.stderr.contains("outside the root"));
+            refused.1 += u32::from(exec.stderr.contains("outside the root"));
         }
-        let done = place.engine().args(["exec", "-w", &directory, "one"]).args(words).run()?;
-        assert!(done.code != 0 && !done.stdout.contains(SECRET), "{done:?}");
-        refused += u32::from(done.stderr.contains("outside the root"));
     }
-    assert!(refused > 0, "no descriptor of the engine's was met: what was tried was nothing");
+    assert!(refused.0 > 0 && refused.1 > 0, "no descriptor was met, nothing was tried: {refused:?}");
     place.end("one", running)
 }
 

@@ -61,7 +61,8 @@ impl UpdateArgs {
             options.arguments.extend(typed.iter().cloned());
             options.parse()?.limits.check()?; // together with what it had
             if kept.is_alive() && !settings.is_empty() {
-                apply(&kept.group()?, &settings)?;
+                let group = kept.group().map_err(|error| error.at(settings[0].option))?;
+                apply(&group, &settings)?;
             }
             options.save(kept.dir.path())?;
             if let (Some(restart), Ok(supervisor)) = (self.restart, kept.supervisor()) {

@@ -27,6 +27,8 @@ pub struct Join<'a> {
     pub seccomp: Option<&'a LinuxSeccomp>,
     /// Connected to who waits for the terminal's master; needed if and only if `process.terminal` is set.
     pub console: Option<OwnedFd>,
+    /// Also if the container is held still: the program then waits until that goes on.
+    pub ignore_paused: bool,
     /// So many descriptors behind the standard ones stay open.
     pub preserve_fds: u32,
 }
@@ -44,7 +46,7 @@ pub fn exec_recipe(process: &Process, into: &Join<'_>) -> Result<(Program, Vec<B
     let last = affinity.and_then(|affinity| affinity.cpu_affinity_final().as_deref());
     let attributes = attributes::of(process)?.on(last)?;
     let mut stages: Vec<Box<dyn Stage>> =
-        vec![Box::new(JoinGroup::new(into.cgroup, first)?), Box::new(::namespaces::Join::new(into.pid)?)];
+        vec![Box::new(JoinGroup::new(into, first)?), Box::new(::namespaces::Join::new(into.pid)?)];
     match (&into.console, process.terminal() == Some(true)) {
         (_, false) => {}
         (Some(socket), true) => {
@@ -72,9 +74,9 @@ struct JoinGroup {
 }
 
 impl JoinGroup {
-    fn new(path: Option<&Path>, cpus: Option<&str>) -> Result<Self> {
-        let group = path.map(Group::open).transpose()?;
-        if group.as_ref().is_some_and(Group::is_frozen) {
+    fn new(into: &Join<'_>, cpus: Option<&str>) -> Result<Self> {
+        let group = into.cgroup.map(Group::open).transpose()?;
+        if !into.ignore_paused && group.as_ref().is_some_and(Group::is_frozen) {
             return Err(Error::new(Kind::Conflict, "the container is paused").help("let it go on first: resume"));
         }
         let cpus = cpus.filter(|cpus| !cpus.is_empty()).map(str::parse).transpose()?;

@@ -179,7 +179,9 @@ fn waits(path: &Path) -> bool {
         return false;
     }
     let probe = || {
-        let fd = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)?;
+        // A child that is busy with its hooks takes no call yet, and has room for two: a third must not wait.
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let fd = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)?;
         connect(std::os::fd::AsRawFd::as_raw_fd(&fd), &UnixAddr::new(path)?)
     };
     // A name too long for a socket's address cannot be asked; then the file has to do.

@@ -30,7 +30,8 @@ pub fn main(words: &[String]) -> ! {
         println!("{word}: {}", tell(attack(word)));
     } else {
         for word in words {
-            let done = Command::new("/proc/self/exe").args(["act", word]).status();
+            let ourselves = std::env::current_exe().expect("our own path");
+            let done = Command::new(ourselves).args(["act", word]).status();
             if !done.as_ref().is_ok_and(std::process::ExitStatus::success) {
                 println!("{word}: ended with {done:?}");
             }

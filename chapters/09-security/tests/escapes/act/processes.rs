@@ -61,6 +61,7 @@ fn processes() -> Tried {
 /// Watches for processes that join and are still the engine, as their command line tells, and looks into them
 /// (CVE-2016-9962): descriptors, memory, the program's file.
 fn spy(engine: &str, seconds: u64, secret: &str) -> String {
+    eprintln!("ready");
     let (mut seen, mut taken) = (0, Vec::new());
     let until = Instant::now() + Duration::from_secs(seconds);
     while Instant::now() < until {

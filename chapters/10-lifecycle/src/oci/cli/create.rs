@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use process::{Container, OrCall, Result, Stage};
 
-use super::{Context, Verb, terminal};
+use super::{Context, Verb, delete, terminal};
 use crate::oci::bundle::CONFIG;
 use crate::oci::record::Record;
 use crate::oci::state::{LaterHooks, State, Status, start_socket};
@@ -53,23 +53,29 @@ pub(super) struct Planned {
 
 impl Verb for Create {
     fn run(self, context: &Context) -> Result<ExitCode> {
-        let Planned { held, container } = self.options.plan(context, false)?;
-        match create_apart(container, &held, &self.options) {
-            Ok(()) => Ok(ExitCode::SUCCESS),
-            Err(error) => {
-                abandon(held);
-                Err(error)
-            }
-        }
+        let planned = self.options.plan(context, false)?;
+        create_apart(context, planned, &self.options).map(|_| ExitCode::SUCCESS)
     }
 }
 
-/// Makes the process, and lets go of it.
-pub(super) fn create_apart(container: Container, held: &Held, options: &CreateArgs) -> Result<()> {
-    let child = container.create_apart(&start_socket(held.entry.path()))?;
-    options.write_pid(child.pid().as_raw()).inspect_err(|_| {
-        let _ = process::sys::pidfd_send_signal(child.pidfd(), nix::sys::signal::Signal::SIGKILL);
-    })
+/// Makes the process, and lets go of it. After a failure nothing of the container stays.
+pub(super) fn create_apart(context: &Context, planned: Planned, options: &CreateArgs) -> Result<Held> {
+    let Planned { held, container } = planned;
+    let child = match container.create_apart(&start_socket(held.entry.path())) {
+        Ok(child) => child,
+        Err(error) => {
+            abandon(held);
+            return Err(error);
+        }
+    };
+    if let Err(error) = options.write_pid(child.pid().as_raw()) {
+        // There is a container by now, and nobody who would know of it.
+        let (state, _) = held.look()?;
+        delete::end(&state)?;
+        delete::remove(context, held, &state)?;
+        return Err(error);
+    }
+    Ok(held)
 }
 
 /// After a failure: nothing of the container stays. What had come so far that it was written down has an end, too, and
@@ -87,6 +93,7 @@ impl CreateArgs {
     pub fn plan(&self, context: &Context, attached: bool) -> Result<Planned> {
         let dir = std::path::absolute(&self.bundle).or_call("getcwd", self.bundle.display())?;
         let (mut bundle, bytes) = read(dir)?;
+        let listening = pass_on_sockets(&mut bundle);
         let console = terminal::connect(self.console_socket.as_deref())?;
         let relays = attached && console.is_none() && terminal::take(&mut bundle);
         let place = Place {
@@ -95,7 +102,7 @@ impl CreateArgs {
             no_pivot: self.no_pivot,
             no_new_keyring: self.no_new_keyring,
             groups: context.groups,
-            preserve_fds: self.preserve_fds,
+            preserve_fds: self.preserve_fds + listening,
         };
         let held = context.store.create(&self.id)?;
         let planned = held.entry.save_config(&bytes).and_then(|()| recipe(&bundle, &place));
@@ -134,6 +141,19 @@ fn read(dir: PathBuf) -> Result<(Bundle, Vec<u8>)> {
         Ok(bytes) => Ok((Bundle::parse(dir, &bytes)?, bytes)),
         Err(_) => Ok((Bundle::load(&dir)?, Vec::new())), // which says why not
     }
+}
+
+/// Sockets that our caller's service manager listens at go to the program (sd_listen_fds(3)), whose process id is 1.
+/// How many there are: they are the first descriptors behind the standard ones.
+fn pass_on_sockets(bundle: &mut Bundle) -> u32 {
+    let count = std::env::var("LISTEN_FDS").ok().and_then(|count| count.parse().ok()).unwrap_or(0);
+    if let (Some(process), 1..) = (bundle.spec.process_mut(), count) {
+        let mut env = process.env().clone().unwrap_or_default();
+        env.extend([format!("LISTEN_FDS={count}"), "LISTEN_PID=1".to_owned()]);
+        env.extend(std::env::var("LISTEN_FDNAMES").ok().map(|names| format!("LISTEN_FDNAMES={names}")));
+        process.set_env(Some(env));
+    }
+    count
 }
 
 /// What is known before there is a process.

@@ -4,14 +4,15 @@ use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use oci_spec::runtime::{Capabilities, Capability, Process, User};
+use oci_spec::runtime::{Capabilities, Capability, Process, Spec, User};
 use process::{Container, Error, OrCall, Program, Result, Stage};
 
 use super::{Context, Verb, create, terminal};
 use crate::oci::state::{State, Status};
 use crate::oci::store::Entry;
-use crate::oci::{Bundle, Join, errors, exec_recipe, lenient};
+use crate::oci::{Join, errors, exec_recipe, lenient};
 
 /// The exit code of an `exec` that failed itself, as runc's: no program's own is likely to be it.
 pub(super) const FAILED: u8 = 255;
@@ -110,15 +111,16 @@ impl Exec {
     fn recipe(&self, entry: &Entry, state: &State) -> Result<(Program, Vec<Box<dyn Stage>>)> {
         let path = entry.config();
         let bytes = std::fs::read(&path).or_call("read", path.display())?;
-        let bundle = Bundle::parse(state.bundle.clone(), &bytes)?;
+        // It was checked at `create`, and what it says of the root may hold no longer.
+        let spec = lenient::spec(&bytes)?;
         let process = match &self.process {
             Some(file) => lenient::process(&std::fs::read(file).or_call("read", file.display())?)?,
-            None => self.changes.apply(bundle.process().clone(), &self.command)?,
+            None => self.changes.apply(spec.process().clone().unwrap_or_default(), &self.command)?,
         };
-        self.stages(&bundle, process, state)
+        self.stages(&spec, process, state)
     }
 
-    fn stages(&self, bundle: &Bundle, mut process: Process, state: &State) -> Result<(Program, Vec<Box<dyn Stage>>)> {
+    fn stages(&self, spec: &Spec, mut process: Process, state: &State) -> Result<(Program, Vec<Box<dyn Stage>>)> {
         let console = terminal::connect(self.console_socket.as_deref())?;
         let relays = !self.detach && console.is_none() && process.terminal() == Some(true);
         if relays {
@@ -129,8 +131,9 @@ impl Exec {
             id: &state.id,
             pid: Pid::from_raw(state.pid),
             cgroup: cgroup.as_deref(),
-            seccomp: bundle.linux().and_then(|linux| linux.seccomp().as_ref()),
+            seccomp: spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref()),
             console,
+            ignore_paused: self.ignore_paused,
             preserve_fds: self.preserve_fds,
         };
         let (program, mut stages) = exec_recipe(&process, &into)?;
@@ -167,8 +170,9 @@ impl Exec {
     fn detached(&self, container: Container, entry: &Entry) -> Result<ExitCode> {
         let socket = entry.path().join(format!("exec-{}.sock", std::process::id()));
         let done = container.create_apart(&socket).and_then(|child| {
-            process::start(&socket)?;
-            self.write_pid(child.pid().as_raw())
+            let started = process::start(&socket).and_then(|()| self.write_pid(child.pid().as_raw()));
+            // Nobody would know of it.
+            started.inspect_err(|_| drop(process::sys::pidfd_send_signal(child.pidfd(), Signal::SIGKILL)))
         });
         let _ = std::fs::remove_file(&socket);
         done.map(|()| ExitCode::SUCCESS)

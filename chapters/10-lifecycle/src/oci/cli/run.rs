@@ -35,11 +35,7 @@ impl Verb for Run {
 impl Run {
     /// Its parent will be whoever adopts it.
     fn detached(&self, context: &Context, planned: Planned) -> Result<ExitCode> {
-        let Planned { held, container } = planned;
-        if let Err(error) = create::create_apart(container, &held, &self.options) {
-            create::abandon(held);
-            return Err(error);
-        }
+        let held = create::create_apart(context, planned, &self.options)?;
         let state = held.entry.state()?.ok_or_else(|| Error::not_found("its state was removed"))?;
         match start::start(&held).and_then(|()| start::poststart(&state)) {
             Ok(()) => Ok(ExitCode::SUCCESS),
