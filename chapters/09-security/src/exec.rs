@@ -2,6 +2,10 @@
 //!
 //! It supersedes chapter 4's, which joins namespaces and group but would run with all of root's capabilities: joining
 //! a container gives no confinement, and the kernel does not inherit one sideways.
+//!
+//! A limit: who joins is in the container's PID namespace for a moment before it is confined, and root on the host still.
+//! It is closed to all in there (`PR_SET_DUMPABLE`, CVE-2016-9962) but those with `CAP_SYS_PTRACE` over it. So a container
+//! of root's engine that is given that capability should have a user namespace of its own, `--userns`.
 
 use std::ffi::OsString;
 use std::process::ExitCode;

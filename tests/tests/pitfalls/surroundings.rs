@@ -85,7 +85,7 @@ fn background(world: &World) -> Outcome {
 }
 
 fn few_descriptors(world: &World) -> Outcome {
-    seven(world, "ulimit -n 20; exec \"$@\"")?;
+    seven(world, "ulimit -n 32; exec \"$@\"")?;
     for number in [4, 6, 8, 10] {
         for step in STEPS {
             let script = format!("ulimit -n {number}; exec \"$@\"");

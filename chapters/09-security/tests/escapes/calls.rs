@@ -62,7 +62,7 @@ pub fn machine(place: &Place) -> Outcome {
 pub fn surface(place: &Place) -> Outcome {
     place.hold(&[
         case("bpf", "EPERM", ADMIN, "done", "EPERM"),
-        case("perf_event_open", "EPERM", FILTER, "EFAULT|EACCES", "EFAULT|EACCES"),
+        case("perf_event_open", "EPERM", FILTER, "EFAULT|EACCES|ENOSYS", "EFAULT|EACCES|ENOSYS"),
         case("userfaultfd", "EPERM", FILTER, "done|ENOSYS", "done|ENOSYS"),
         case("io_uring_setup", "EPERM", FILTER, "EFAULT|ENOSYS", "EFAULT|ENOSYS"),
         case("personality", "EPERM", FILTER, "done", "done"),

@@ -85,7 +85,8 @@ pub fn beyond(place: &Place) -> Outcome {
 /// Nothing of the host's nodes is there by itself, and a container's own cannot be used to reach them.
 pub fn nodes(place: &Place) -> Outcome {
     let said = place.inside(&[], "cd /dev; find . -type b; find . -type c | sort; true")?;
-    let mut wanted = vec!["./full", "./null", "./ptmx", "./pts/ptmx", "./random", "./tty", "./urandom", "./zero", "./console"];
+    let mut wanted =
+        vec!["./full", "./null", "./ptmx", "./pts/ptmx", "./random", "./tty", "./urandom", "./zero", "./console"];
     wanted.retain(|name| said.lines().any(|line| line == *name));
     let mut found: Vec<_> = said.lines().collect();
     found.sort_unstable();

@@ -72,7 +72,10 @@ pub fn groups(place: &Place) -> Outcome {
         case("remount:/sys/fs/cgroup", "EPERM", ""),
     ])?;
     // Its namespace has no way up, and no other group in view.
-    let said = place.inside(&["--memory", "64m"], "cat /proc/self/cgroup; ls -d /sys/fs/cgroup/*/; cat /sys/fs/cgroup/memory.max")?;
+    let said = place.inside(
+        &["--memory", "64m"],
+        "cat /proc/self/cgroup; ls -d /sys/fs/cgroup/*/; cat /sys/fs/cgroup/memory.max",
+    )?;
     assert_eq!(said, "0::/\n67108864\n");
     Ok(())
 }

@@ -38,35 +38,40 @@ use place::Place;
 
 type Test = fn(&Place) -> Outcome;
 
-/// For root's engine and an ordinary user's alike; those that are tried under a second kernel, too.
-const BOTH: &[(&str, Test)] = &[
+/// For root's engine and an ordinary user's alike, under a second kernel too: it has other modules, other defaults.
+const KERNELS: &[(&str, Test)] = &[
     ("mounts", calls::mounts),
     ("calls that change the machine", calls::machine),
     ("calls that have been the way into the kernel", calls::surface),
     ("capabilities by a user namespace (CVE-2022-0492)", calls::user_namespaces),
     ("files that command the kernel", kernel::files),
+    ("processes of the host", processes::hosts),
+    ("processes that join (CVE-2016-9962)", processes::joining),
+    ("keys of the caller", keys::session),
+    ("files by their handles (shocker)", volumes::handles),
+    ("raw sockets and links", network::raw_sockets),
+    ("the caller's terminal", terminal::type_ahead),
+    ("nodes in /dev", devices::nodes),
+];
+
+/// For both, and the same under any kernel.
+const BOTH: &[(&str, Test)] = &[
     ("the host's null device", kernel::masks),
     ("chroot", roots::chroot),
     ("roots, directories and descriptors of others", roots::links),
     ("a directory to start in (CVE-2024-21626)", roots::directories),
     ("exec where /proc is covered (CVE-2019-16884, CVE-2025-52881)", roots::false_proc),
-    ("processes of the host", processes::hosts),
     ("processes of a neighbour", processes::neighbours),
-    ("processes that join (CVE-2016-9962)", processes::joining),
     ("capabilities of the caller (CVE-2022-24769)", processes::inherited),
-    ("keys of the caller", keys::session),
     ("a target that a neighbour swaps (CVE-2021-30465, CVE-2024-45310)", volumes::swapped_target),
     ("programs of a container on the host's disk (CVE-2021-41091)", volumes::reached_from_outside),
     ("set-user-ID programs on a volume", volumes::set_user_id),
     ("/etc/hosts of a neighbour", volumes::own_etc),
-    ("files by their handles (shocker)", volumes::handles),
     ("sockets without a file (CVE-2020-15257)", network::abstract_sockets),
-    ("raw sockets and links", network::raw_sockets),
-    ("the caller's terminal", terminal::type_ahead),
+    ("the caller's terminal is one still", terminal::still_a_terminal),
     ("false terminals (CVE-2025-52565)", terminal::false_terminals),
     ("--privileged is a container still", privileged::still_a_container),
     ("--privileged is no root but the engine's", privileged::nobody_on_the_host),
-    ("nodes in /dev", devices::nodes),
 ];
 
 /// With disks of the host's.
@@ -85,17 +90,17 @@ fn main() {
         keys::main(&args[2..]);
     }
     let mut suite = Suite::new();
-    for (name, test) in BOTH.iter().copied() {
-        let (root, ordinary) = (format!("root: {name}"), format!("ordinary: {name}"));
-        suite = suite.root(root.clone(), as_root(test));
-        suite = suite.user(ordinary.clone(), as_ordinary(test)).needs(&["userns", "subuid"]);
-        // Under another kernel, with other modules and other defaults.
-        suite = suite.vm(format!("{root} (vm)"), as_root(test)).vm(format!("{ordinary} (vm)"), as_ordinary(test));
+    for (name, test) in [KERNELS, BOTH].concat() {
+        suite = suite.root(format!("root: {name}"), as_root(test));
+        suite = suite.user(format!("ordinary: {name}"), as_ordinary(test)).needs(&["userns", "subuid"]);
+    }
+    for (name, test) in KERNELS.iter().copied() {
+        suite = suite.vm(format!("root: {name} (vm)"), as_root(test));
+        suite = suite.vm(format!("ordinary: {name} (vm)"), as_ordinary(test));
     }
     for (name, test) in DISKS.iter().copied() {
-        for (who, test) in [("root", Box::new(as_root(test)) as Boxed), ("ordinary", Box::new(as_ordinary(test)))] {
-            suite = suite.root(format!("{who}: {name}"), test).needs(&["losetup"]);
-        }
+        suite = suite.root(format!("root: {name}"), as_root(test)).needs(&["losetup"]);
+        suite = suite.root(format!("ordinary: {name}"), as_ordinary(test)).needs(&["losetup"]);
         suite = suite.vm(format!("root: {name} (vm)"), as_root(test)).needs(&["losetup"]);
     }
     for (name, test) in GROUPS.iter().copied() {
@@ -103,8 +108,6 @@ fn main() {
     }
     suite.run()
 }
-
-type Boxed = Box<dyn Fn() -> Outcome + Send>;
 
 fn as_root(test: Test) -> impl Fn() -> Outcome + Send + 'static {
     move || test(&Place::new(Sandbox::new()?)?)

@@ -12,7 +12,8 @@ const PRIVILEGED: &[&str] = &["--privileged"];
 pub fn still_a_container(place: &Place) -> Outcome {
     let name = fs::read_to_string("/proc/sys/kernel/hostname")?;
     let roots = format!("proc-roots:{}", place.secret);
-    let attacks = ["mount:/mnt", "sethostname", "processes", &roots, "links", "open-write:/proc/sys/net/core/somaxconn"];
+    let attacks =
+        ["mount:/mnt", "sethostname", "processes", &roots, "links", "open-write:/proc/sys/net/core/somaxconn"];
     let ends = place.tries(PRIVILEGED, &attacks)?;
     assert_eq!(ends[..3], ["done", "done", "attack"], "{ends:?}");
     assert_eq!(ends[3..5], ["ENOENT", "lo"], "{ends:?}");

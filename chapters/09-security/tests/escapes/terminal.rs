@@ -37,6 +37,19 @@ pub fn type_ahead(place: &Place) -> Outcome {
     place.end("one", running)
 }
 
+/// What a terminal is for goes on, although it is not the container's own: its input, and Ctrl-C.
+pub fn still_a_terminal(place: &Place) -> Outcome {
+    let script = "trap 'echo told; exit 3' INT; echo up; read line; echo $((line + 1)); sleep 1000 & wait";
+    let mut terminal = place.container(&["-i"], &["sh", "-c", script]).pty()?;
+    terminal.expect("up")?;
+    terminal.send("41\n")?;
+    terminal.expect("42")?;
+    terminal.send("\x03")?;
+    terminal.expect("told")?;
+    assert_eq!(terminal.wait()?, 3);
+    Ok(())
+}
+
 /// CVE-2025-52565: where a terminal should be made or mounted, the container has something else.
 pub fn false_terminals(place: &Place) -> Outcome {
     let terminals = place.sandbox.dir("terminals")?;

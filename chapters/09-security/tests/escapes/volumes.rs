@@ -20,7 +20,9 @@ pub fn swapped_target(place: &Place) -> Outcome {
     let first = volume(&shared, "/x");
     let victim = |place: &Place| {
         let second = volume(&other, "/x/target/below");
-        place.container(&["-v", &first, "-v", &second], &["sh", "-c", "test -e /x/target/mark && echo outside; true"]).run()
+        place
+            .container(&["-v", &first, "-v", &second], &["sh", "-c", "test -e /x/target/mark && echo outside; true"])
+            .run()
     };
     // What a path would do: a program that follows it makes its directory outside.
     symlink(&outside, shared.join("target"))?;
@@ -32,7 +34,7 @@ pub fn swapped_target(place: &Place) -> Outcome {
     fs::remove_file(shared.join("target"))?;
 
     let swap = format!(
-        "echo ready; while :; do ln -s {} /v/target; rm -rf /v/target; mkdir /v/target; rm -rf /v/target; done 2>/dev/null",
+        "trap 'exit 0' TERM; echo ready; while :; do ln -s {} /v/target; rm -rf /v/target; mkdir /v/target; rm -rf /v/target; done 2>/dev/null",
         outside.display()
     );
     let neighbour = place.container(&["--name", "swap", "-v", &volume(&shared, "/v")], &["sh", "-c", &swap]);
@@ -42,10 +44,7 @@ pub fn swapped_target(place: &Place) -> Outcome {
         let done = victim(place)?;
         assert!([0, 125].contains(&done.code) && done.stdout.is_empty(), "{done:?}");
     }
-    neighbour.signal(nix::sys::signal::Signal::SIGKILL)?;
-    neighbour.wait()?;
-    place.inside(&[], "true")?; // sweeps
-    place.engine().args(["rm", "swap"]).run()?;
+    place.end("swap", neighbour)?;
     let left: Vec<_> = fs::read_dir(&outside)?.flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(left, ["mark"], "made outside");
     Ok(())
@@ -100,7 +99,8 @@ pub fn set_user_id(place: &Place) -> Outcome {
     let shared = place.sandbox.dir("shared")?;
     let volume = volume(&shared, "/v");
     place.inside(&["-v", &volume], &SET_USER_ID.replace("DIR", "/v"))?;
-    let become_root = |options: &[&str]| place.inside(&[&["-v", &volume, "--user", "1000"], options].concat(), "/v/id -u");
+    let become_root =
+        |options: &[&str]| place.inside(&[&["-v", &volume, "--user", "1000"], options].concat(), "/v/id -u");
     assert_eq!(become_root(&[])?, "0\n");
     assert_eq!(become_root(&["--security-opt", "no-new-privileges"])?, "1000\n");
     let owner = fs::metadata(shared.join("id"))?.uid();

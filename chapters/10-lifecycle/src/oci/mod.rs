@@ -10,6 +10,7 @@ mod confinement;
 mod console;
 mod copyup;
 mod devices;
+mod entry;
 mod errors;
 mod exec;
 pub mod hooks;

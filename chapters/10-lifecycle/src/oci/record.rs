@@ -7,9 +7,9 @@ use cgroups::Hierarchy;
 use namespaces::running::start_time;
 use process::{Child, OrCall, Result, Stage, explain};
 
+use super::entry::{self, Held};
 use super::members::Home;
 use super::state::State;
-use super::store::{self, Held};
 
 /// Writes `state.json`. It stands first in the list, so that hooks find it written.
 pub struct Record {
@@ -42,7 +42,7 @@ impl Stage for Record {
         self.state.start_time = start_time(pid.as_raw()).unwrap_or_default();
         self.state.home = Home::of(pid);
         self.state.cgroup = own_group(pid.as_raw());
-        store::save(&self.path, &self.state)?;
+        entry::save(&self.path, &self.state)?;
         explain!(10, "what `start` and `delete` will need", "rename({})", self.path.display());
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! `cooper-runtime` as drivers call it: verbs, states, what it says and what it leaves.
 
+mod around;
 mod exec;
 mod faults;
 mod life;
@@ -18,7 +19,7 @@ type Test = fn(&mut World) -> Outcome;
 
 fn main() {
     let mut suite = Suite::new();
-    let both: Vec<(&str, Test)> = [life::TESTS, exec::TESTS, terminal::TESTS, faults::TESTS].concat();
+    let both: Vec<(&str, Test)> = [life::TESTS, around::TESTS, exec::TESTS, terminal::TESTS, faults::TESTS].concat();
     for (who, make) in [("root", World::root as Make), ("ordinary", World::ordinary as Make)] {
         for &(name, test) in &both {
             let (name, test) = (format!("{who}: {name}"), move || test(&mut make()?));
@@ -28,7 +29,7 @@ fn main() {
             };
         }
     }
-    for &(name, test) in life::ROOT {
+    for &(name, test) in life::ROOT.iter().chain(around::ROOT) {
         suite = suite.root(name, move || test(&mut World::root()?)).needs(&["busybox"]);
     }
     for &(name, test) in limits::TESTS {

@@ -137,6 +137,7 @@ pub fn terminal() -> Outcome {
         })
     };
     assert_eq!(client.receive()?.and_then(|answer| answer.tty), Some(true));
+    expect(&mut stream, "yes\r\n")?; // else what is typed is echoed before the program has said a word
     assert!(shim.ask(&Request::Resize { rows: 33, cols: 77 })?.ok);
     stream.write_all(b"x\n")?;
     expect(&mut stream, "33 77\r\n")?;

@@ -36,7 +36,9 @@ pub fn mounts(name: &str, args: &[&str]) -> Option<Tried> {
         "open_tree" => {
             let mut root = path("/");
             let clone = Arg::Is(1); // OPEN_TREE_CLONE
-            return Some(call(libc::SYS_open_tree, &mut [Arg::Is(HERE), Arg::Of(&mut root), clone]).map(|_| DONE.into()));
+            return Some(
+                call(libc::SYS_open_tree, &mut [Arg::Is(HERE), Arg::Of(&mut root), clone]).map(|_| DONE.into()),
+            );
         }
         "move_mount" => {
             // A directory that is no mount: whoever may move gets EINVAL.

@@ -39,9 +39,14 @@ fn abstract_socket(name: &str) -> Tried {
 fn links() -> Tried {
     let entries = fs::read_dir("/sys/class/net").map_err(|error| errno(&error))?;
     let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.retain(|name| !OF_EVERY_NAMESPACE.contains(&name.as_str()));
     names.sort();
     Ok(names.join(" "))
 }
+
+/// What a kernel's modules make in each network namespace, whoever asks.
+const OF_EVERY_NAMESPACE: [&str; 9] =
+    ["sit0", "tunl0", "ip6tnl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "ip6gre0"];
 
 /// Takes a link down (netdevice(7), `SIOCSIFFLAGS`).
 fn link_down(link: &str) -> Tried {

@@ -56,7 +56,9 @@ fn through_links(link: &str, secret: &str) -> Tried {
 fn through_descriptors(secret: &str) -> Tried {
     let mut last = Ok("no descriptor".to_owned());
     for number in 0..256 {
-        for path in [format!("/proc/self/fd/{number}{secret}"), format!("/proc/self/fd/{number}/../../../../..{secret}")] {
+        for path in
+            [format!("/proc/self/fd/{number}{secret}"), format!("/proc/self/fd/{number}/../../../../..{secret}")]
+        {
             last = read(&path);
             if last.is_ok() {
                 return last;
@@ -70,10 +72,12 @@ fn through_descriptors(secret: &str) -> Tried {
 fn user_namespace() -> Result<(), nix::errno::Errno> {
     let (uid, gid) = (getuid(), getgid());
     unshare(CloneFlags::CLONE_NEWUSER)?;
-    for (file, text) in [("setgroups", "deny".into()), ("uid_map", format!("0 {uid} 1")), ("gid_map", format!("0 {gid} 1"))]
+    for (file, text) in
+        [("setgroups", "deny".into()), ("uid_map", format!("0 {uid} 1")), ("gid_map", format!("0 {gid} 1"))]
     {
         fs::write(format!("/proc/self/{file}"), text).map_err(|error| errno(&error))?;
     }
-    let rest = [CloneFlags::CLONE_NEWNS, CloneFlags::CLONE_NEWNET, CloneFlags::CLONE_NEWIPC, CloneFlags::CLONE_NEWCGROUP];
+    let rest =
+        [CloneFlags::CLONE_NEWNS, CloneFlags::CLONE_NEWNET, CloneFlags::CLONE_NEWIPC, CloneFlags::CLONE_NEWCGROUP];
     unshare(rest.into_iter().fold(CloneFlags::empty(), CloneFlags::union))
 }

@@ -8,9 +8,9 @@ use process::{Container, OrCall, Result, Stage};
 
 use super::{Context, Verb, delete, terminal};
 use crate::oci::bundle::CONFIG;
+use crate::oci::entry::{self, Held};
 use crate::oci::record::Record;
 use crate::oci::state::{LaterHooks, State, Status, start_socket};
-use crate::oci::store::{self, Held};
 use crate::oci::{Bundle, Place, hooks, log, recipe};
 
 /// Create a container whose program waits for `start`
@@ -132,7 +132,7 @@ impl CreateArgs {
 
 /// Whole or not at all: conmon reads it as soon as it is there.
 pub(super) fn write_pid(path: &Path, pid: i32) -> Result<()> {
-    store::replace(path, pid.to_string().as_bytes()).map_err(|error| error.at("--pid-file"))
+    entry::replace(path, pid.to_string().as_bytes()).map_err(|error| error.at("--pid-file"))
 }
 
 /// The bundle and the very bytes that it was read from.

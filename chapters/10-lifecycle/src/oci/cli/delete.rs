@@ -13,8 +13,8 @@ use process::{Error, Kind, Result, explain};
 
 use super::{Context, Verb, kill, sys};
 use crate::oci::cgroup::{self, PARENT};
+use crate::oci::entry::Held;
 use crate::oci::state::{State, Status};
-use crate::oci::store::Held;
 use crate::oci::{errors, hooks};
 
 /// How long a killed process may take to end.

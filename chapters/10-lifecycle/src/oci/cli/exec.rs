@@ -10,8 +10,8 @@ use oci_spec::runtime::{Capabilities, Capability, Process, Spec, User};
 use process::{Container, Error, OrCall, Program, Result, Stage};
 
 use super::{Context, Verb, create, terminal};
+use crate::oci::entry::Entry;
 use crate::oci::state::{State, Status};
-use crate::oci::store::Entry;
 use crate::oci::{Join, errors, exec_recipe, lenient};
 
 /// The exit code of an `exec` that failed itself, as runc's: no program's own is likely to be it.
@@ -172,7 +172,9 @@ impl Exec {
         let done = container.create_apart(&socket).and_then(|child| {
             let started = process::start(&socket).and_then(|()| self.write_pid(child.pid().as_raw()));
             // Nobody would know of it.
-            started.inspect_err(|_| drop(process::sys::pidfd_send_signal(child.pidfd(), Signal::SIGKILL)))
+            started.inspect_err(|_| {
+                let _ = process::sys::pidfd_send_signal(child.pidfd(), Signal::SIGKILL);
+            })
         });
         let _ = std::fs::remove_file(&socket);
         done.map(|()| ExitCode::SUCCESS)

@@ -7,7 +7,7 @@ use process::{Error, Kind, Result};
 
 use super::create::{self, CreateArgs, Planned};
 use super::{Context, Verb, delete, start};
-use crate::oci::store::Entry;
+use crate::oci::entry::Entry;
 
 /// Create a container, run its program, and delete it when it has ended; the exit code is the program's
 #[derive(Debug, Args)]

@@ -7,8 +7,8 @@ use nix::errno::Errno;
 use process::{Error, Result};
 
 use super::{Context, Verb, delete};
+use crate::oci::entry::Held;
 use crate::oci::state::{State, Status, start_socket};
-use crate::oci::store::Held;
 use crate::oci::{errors, hooks};
 
 /// Execute the program of a created container
