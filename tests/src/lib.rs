@@ -87,7 +87,7 @@ pub use report::{Event, Report};
 pub use run::{Background, Done, Run};
 pub use sandbox::Sandbox;
 pub use steps::{STEPS, step, target_dir};
-pub use suite::{Suite, VM_LIST};
+pub use suite::{Suite, VM_LIST, VM_TESTS};
 pub use user::User;
 
 /// What a test gives: an error is anything that can be shown, so `?` takes every error and `Err("…")?` works.

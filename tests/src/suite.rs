@@ -77,7 +77,9 @@ impl Suite {
         }
         let skipped = Skipped::default();
         let inside = needs::inside_vm();
-        let tests = self.tests.into_iter().filter(|test| !inside || test.lane == Lane::Vm);
+        let chosen = std::env::var(VM_TESTS).ok();
+        let is_chosen = |name: &str| chosen.as_ref().is_none_or(|chosen| chosen.lines().any(|line| line == name));
+        let tests = self.tests.into_iter().filter(|test| !inside || test.lane == Lane::Vm && is_chosen(&test.name));
         let trials = tests.map(|test| test.trial(skipped.clone())).collect();
         let conclusion = libtest_mimic::run(&args, trials);
         print_summary(&skipped.lock().expect("no test holds it"));
@@ -97,6 +99,9 @@ impl Suite {
 
 /// The option by which `tests/tests/vm` asks a test program for its tests of the vm lane.
 pub const VM_LIST: &str = "--vm-list";
+
+/// The variable by which it says which of them to run, one a line.
+pub const VM_TESTS: &str = "COOPER_VM_TESTS";
 
 impl Test {
     fn trial(self, skipped: Skipped) -> Trial {

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use harness::{Done, Outcome, Sandbox};
 
 /// What the probes run in a container.
-const PROGRAMS: [&str; 16] = [
+const PROGRAMS: [&str; 17] = [
     "bash", "sh", "cat", "chroot", "hostname", "id", "ip", "ls", "mkdir", "mount", "readlink", "sleep", "stat", "test",
-    "true", "uname",
+    "true", "umount", "uname",
 ];
 
 /// Who runs the step.

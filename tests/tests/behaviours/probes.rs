@@ -159,9 +159,13 @@ fn image(bench: &Bench) -> Outcome<bool> {
 
 /// No mount is made without CAP_SYS_ADMIN, and none is possible by a user namespace of its own.
 fn few_rights(bench: &Bench) -> Outcome<bool> {
-    let bounding = bench
-        .shell("while read key value; do if test \"$key\" = CapBnd:; then echo $value; fi; done < /proc/self/status")?;
-    Ok(bounding.ok()?.text() == "00000000a80425fb")
+    let read = "while read key value; do if test \"$key\" = CapBnd:; then echo $value; fi; done < /proc/self/status";
+    // Chapter 2's root has no /proc yet, but root there may mount one; it is the host's table that it changes.
+    let line = match bench.step {
+        2 => format!("mkdir -p /proc && mount -t proc proc /proc && {read} && umount /proc"),
+        _ => read.to_owned(),
+    };
+    Ok(bench.shell(&line)?.ok()?.text() == "00000000a80425fb")
 }
 
 /// The command comes back at once, and the container's exit code is known afterwards.

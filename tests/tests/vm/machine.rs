@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use harness::{Event, Outcome, Report};
+use harness::{Event, Outcome, Report, VM_TESTS};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -100,11 +100,12 @@ impl Machine {
 
     /// What the machine does: one program after the other, whatever becomes of each.
     fn script(&self) -> String {
-        let quote = |path: &PathBuf| format!("'{}'", path.to_string_lossy().replace('\'', "'\\''"));
+        let quote = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
+        let word = |path: &PathBuf| quote(&path.to_string_lossy());
         let mut script = String::from("exec 2>&1\nexport COOPER_LANE=vm\n");
         for (number, program) in self.programs.iter().enumerate() {
-            let (dir, path) = (quote(&program.dir), quote(&program.path));
-            script += &format!("echo '{PROGRAM}{number}'; cd {dir} && {path} --color never\n");
+            let (dir, path, tests) = (word(&program.dir), word(&program.path), quote(&program.tests.join("\n")));
+            script += &format!("echo '{PROGRAM}{number}'; cd {dir} && {VM_TESTS}={tests} {path} --color never\n");
         }
         script
     }

@@ -47,7 +47,12 @@ fn skip((reason, is_failure): (String, bool)) -> Trial {
 fn plan(args: &Arguments) -> Outcome<Plan> {
     let mut plan = plan::plan()?;
     let selected = |title| !args.is_filtered_out(&Trial::test(title, || Ok(())));
-    plan.programs.retain(|program| program.tests.iter().any(|test| selected(program.title(test))));
+    for program in &mut plan.programs {
+        let title = |test: &String| program.title(test);
+        let tests = program.tests.iter().filter(|test| selected(title(test))).cloned().collect();
+        program.tests = tests;
+    }
+    plan.programs.retain(|program| !program.tests.is_empty());
     if !args.list {
         plan.build_steps()?;
     }

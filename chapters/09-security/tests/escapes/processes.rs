@@ -90,14 +90,27 @@ pub fn joining(place: &Place) -> Outcome {
     // Over the processes of another user namespace the capability to trace means nothing: an ordinary user's engine has
     // one always, root's with --userns.
     let tracer = ["--cap-add", "SYS_PTRACE"];
-    let own = if place.is_ordinary() { vec![] } else { vec!["--userns"] };
-    assert_eq!(spied(place, &[&tracer[..], &own].concat())?, "seen");
-    if !place.is_ordinary() {
+    if place.is_ordinary() {
+        assert_eq!(spied(place, &tracer)?, "seen");
+    } else {
+        if knows_id_mapped_mounts(place)? {
+            assert_eq!(spied(place, &[&tracer[..], &["--userns"]].concat())?, "seen");
+        }
         // The limit, as it is with runc: without one, who may trace may trace whoever joins, and is root on the host.
         let open = spied(place, &tracer)?;
-        assert!(open.contains("THE HOST by its root"), "{open}");
+        assert!(open.contains("THE HOST by "), "{open}");
     }
     Ok(())
+}
+
+/// Can the engine's data be shown under other owners? Where a tmpfs of before Linux 6.3 holds them, it cannot, and says
+/// so: there, nobody has root's container in a user namespace of its own.
+fn knows_id_mapped_mounts(place: &Place) -> Outcome<bool> {
+    let done = place.container(&["--userns"], &["true"]).run()?;
+    if done.code == 125 && done.stderr.contains("id-mapped mounts") {
+        return Ok(false);
+    }
+    Ok(true)
 }
 
 /// What a container with `options` sees, and gets, of those who join it for a while.
