@@ -19,27 +19,42 @@ use std::io::Read;
 use nix::fcntl::OFlag;
 use nix::sys::prctl::set_no_new_privs;
 use nix::unistd::{Gid, geteuid, getgroups, setgroups};
-use process::{Error, OrCall, Program, Result, Stage, explain};
+use oci_spec::runtime::{ContainerState, State};
+use process::{Child, Error, OrCall, Program, Result, Stage, explain};
 use rootfs::RootDir;
 
 use crate::capset::sys::{self, ThreadCaps};
 use crate::seccomp::{self, Programs};
 use crate::{CapSet, Capabilities, Confinement, keyring, labels, landlock, stdio};
 
+/// The version of the runtime specification in whose words the container's state is told.
+const OCI_VERSION: &str = "1.2.0";
+
 /// How much of /etc/group is read, in bytes.
 const LONGEST: u64 = 16 << 20;
 
 /// Seals the process. It stands behind everything else, the console too.
 pub struct Seal {
-    container: String,
     confinement: Confinement,
+    /// What is told of the container to who answers its calls.
+    state: State,
     filter: Option<Programs>,
+    /// To who answers the calls that the filter puts to somebody, if it does.
+    call: Option<seccomp::Call>,
 }
 
 impl Seal {
     /// As the confinement of the container with this id says; [`Confine`](crate::Confine) has come before.
     pub fn new(container: &str, confinement: Confinement) -> Self {
-        Self { container: container.to_owned(), confinement, filter: None }
+        let mut state = State::default();
+        state.set_version(OCI_VERSION.to_owned()).set_id(container.to_owned()).set_status(ContainerState::Creating);
+        Self { confinement, state, filter: None, call: None }
+    }
+
+    /// Of a container of which there is more to tell than its id, should its calls be put to somebody.
+    #[must_use]
+    pub fn of(state: State, confinement: Confinement) -> Self {
+        Self { confinement, state, filter: None, call: None }
     }
 }
 
@@ -52,11 +67,13 @@ impl Stage for Seal {
     fn prepare(&mut self) -> Result<()> {
         self.confinement.landlock.as_ref().map_or(Ok(()), |_| landlock::check())?;
         self.filter = self.confinement.seccomp.as_ref().map(seccomp::compile).transpose()?;
-        if self.filter.as_ref().is_some_and(|filter| filter.listener().is_some()) {
-            return Err(Error::unsupported("seccomp: SCMP_ACT_NOTIFY has nobody here who would answer")
-                .help("use SCMP_ACT_ERRNO in the profile"));
-        }
+        let listener = self.filter.as_ref().and_then(Programs::listener);
+        self.call = listener.map(|listener| listener.call(self.state.clone())).transpose()?;
         Ok(())
+    }
+
+    fn create_runtime(&mut self, child: &Child) -> Result<()> {
+        self.call.as_ref().map_or(Ok(()), |call| call.tell_number(child))
     }
 
     fn start_container(&mut self, _program: &mut Program) -> Result<()> {
@@ -67,7 +84,7 @@ impl Stage for Seal {
         join_groups(&confinement.groups)?;
         confinement.rlimits.iter().try_for_each(crate::Rlimit::apply)?;
         if !confinement.keep_keyring {
-            keyring::join(&self.container)?;
+            keyring::join(self.state.id())?;
         }
         labels::apply(confinement.apparmor.as_deref(), confinement.selinux.as_ref())?;
         if confinement.no_new_privs {
@@ -76,19 +93,25 @@ impl Stage for Seal {
         }
         confinement.landlock.as_ref().map_or(Ok(()), |rules| landlock::restrict(rules, confinement.no_new_privs))?;
         if !confinement.no_new_privs {
-            install(self.filter.as_ref())?;
+            install(self.filter.as_ref(), self.call.as_mut())?;
         }
         match &confinement.capabilities {
             Some(capabilities) => limit_to(capabilities)?,
             None if geteuid().is_root() => {}
             None => limit_to(&Capabilities::default())?, // what KEEPCAPS has kept
         }
-        if confinement.no_new_privs { install(self.filter.as_ref()) } else { Ok(()) }
+        if confinement.no_new_privs { install(self.filter.as_ref(), self.call.as_mut()) } else { Ok(()) }
     }
 }
 
-fn install(filter: Option<&Programs>) -> Result<()> {
-    filter.map_or(Ok(()), |filter| filter.install().map(drop))
+fn install(filter: Option<&Programs>, call: Option<&mut seccomp::Call>) -> Result<()> {
+    let Some(filter) = filter else { return Ok(()) };
+    let Some(call) = call else { return filter.install().map(drop) };
+    let message = call.message()?;
+    match filter.install()? {
+        Some(listener) => call.send(&message, &listener),
+        None => Ok(()),
+    }
 }
 
 /// Setting the user emptied the effective set, and KEEPCAPS left the permitted one: what is permitted counts again.

@@ -29,7 +29,7 @@ use process::{Error, Result};
 pub use arch::Arch;
 pub use compile::compile;
 pub use explain::SeccompCommand;
-pub use listener::Listener;
+pub use listener::{Call, Listener};
 pub use profile::{Condition, Kernel, Profile, Rule};
 
 use crate::CapSet;

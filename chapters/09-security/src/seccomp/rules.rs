@@ -165,10 +165,10 @@ fn check(rule: &LinuxSyscall, verdict: Verdict, at: usize) -> Result<()> {
         return Err(Error::invalid(what).help("a system call has six arguments"));
     }
     let notify = verdict.action() == libc::SECCOMP_RET_USER_NOTIF;
-    if notify && rule.names().iter().any(|name| name == "write") {
-        // The process reports its listener by a write, which nobody would be there to answer (runc refuses it too).
-        return Err(Error::invalid(format!("seccomp: syscalls[{at}]: SCMP_ACT_NOTIFY for write"))
-            .help("let the listener answer other calls: nothing can be handed to it without write"));
+    if notify && rule.names().iter().any(|name| name == "sendmsg") {
+        // By sendmsg the listener gets the descriptor: nobody would be there to answer it.
+        return Err(Error::invalid(format!("seccomp: syscalls[{at}]: SCMP_ACT_NOTIFY for sendmsg"))
+            .help("let the listener answer other calls: nothing can be handed to it without sendmsg"));
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The `unsafe` lines of the filter: seccomp(2), and what a listener needs.
 
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 use super::assemble::Instruction;
 use nix::errno::Errno;
@@ -21,15 +21,4 @@ pub fn set_filter(program: &[Instruction], flags: libc::c_ulong) -> Result<Optio
     let listens = flags & libc::SECCOMP_FILTER_FLAG_NEW_LISTENER != 0;
     // SAFETY: with that flag the result is a new descriptor; nobody else owns it.
     Ok(listens.then(|| unsafe { OwnedFd::from_raw_fd(fd) }))
-}
-
-/// `pidfd_getfd(2)`: a copy of descriptor `number` of another process.
-///
-/// # Errors
-/// `EPERM` if we may not trace it, `EBADF` if it has no such descriptor.
-pub fn pidfd_getfd(process: BorrowedFd<'_>, number: RawFd) -> Result<OwnedFd, Errno> {
-    // SAFETY: the call takes three integers and returns a new descriptor or an error.
-    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0) })?;
-    // SAFETY: the descriptor is new; nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }

@@ -136,7 +136,7 @@ fn what_no_filter_can_say_is_refused() {
     let rule = |rule: &str| profile(&format!(r#"{{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{rule}]}}"#));
     assert!(profile(r#"{"defaultAction": "SCMP_ACT_NOTIFY"}"#).contains("NOTIFY"));
     assert!(rule(r#"{"names": ["read"], "action": "SCMP_ACT_NOTIFY"}"#).contains("listenerPath"));
-    assert!(rule(r#"{"names": ["write"], "action": "SCMP_ACT_NOTIFY"}"#).contains("write"));
+    assert!(rule(r#"{"names": ["sendmsg"], "action": "SCMP_ACT_NOTIFY"}"#).contains("sendmsg"));
     assert!(rule(r#"{"names": ["read"], "action": "SCMP_ACT_KILL", "errnoRet": 3}"#).contains("errnoRet"));
     assert!(rule(r#"{"names": ["read"], "action": "SCMP_ACT_ERRNO", "errnoRet": 4096}"#).contains("4096"));
     let args = r#"[{"index": 6, "value": 1, "op": "SCMP_CMP_EQ"}]"#;

@@ -1,13 +1,12 @@
 //! What the test program does when it stands on the other side of the filter.
 
 use std::io::Write;
-use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
 use nix::errno::Errno;
-use oci_spec::runtime::{LinuxSeccomp, State};
+use oci_spec::runtime::LinuxSeccomp;
 use security::seccomp::{self, Arch, numbers};
 
 use crate::sys;
@@ -25,25 +24,11 @@ pub fn main(args: &[String]) -> ! {
             let thread = std::thread::spawn(|| "a thread of its own");
             println!("{}", thread.join().expect("it does not panic"));
         }
-        ["notify", profile, directory] => {
-            let filter = compiled(Path::new(profile));
-            nix::sys::prctl::set_no_new_privs().expect("PR_SET_NO_NEW_PRIVS");
-            let fd = filter.install().expect("install").expect("a descriptor");
-            let state: State = serde_json::from_str(STATE).expect("a state");
-            let listener = filter.listener().expect("a listener");
-            listener.send(fd.as_fd(), state, nix::unistd::getpid().as_raw()).expect("send");
-            drop(fd);
-            let made =
-                std::fs::create_dir(directory).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)));
-            println!("mkdir: {made:?}");
-        }
         _ => panic!("{words:?}"),
     }
     let _ = std::io::stdout().flush();
     std::process::exit(0)
 }
-
-const STATE: &str = r#"{"ociVersion": "1.2.0", "id": "ada", "status": "creating", "bundle": "/b"}"#;
 
 fn compiled(profile: &Path) -> seccomp::Programs {
     let text = std::fs::read_to_string(profile).expect("the profile");

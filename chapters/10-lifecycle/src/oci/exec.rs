@@ -12,13 +12,14 @@ use security::{Confine, Seal};
 use super::attributes::{self, Assume, pin};
 use super::confinement;
 use super::console::Terminal;
+use super::hooks::Told;
 use super::process::{self as program, Identity};
 
 /// The container, and how the program shall be in it.
 #[derive(Debug)]
 pub struct Join<'a> {
-    /// The container's name.
-    pub id: &'a str,
+    /// What is told of the container.
+    pub told: Told,
     /// Its first process.
     pub pid: Pid,
     /// Its control group, if it has one of its own.
@@ -62,7 +63,7 @@ pub fn exec_recipe(process: &Process, into: &Join<'_>) -> Result<(Program, Vec<B
     }
     stages.push(Box::new(Confine::beside(confinement.clone())));
     stages.push(Box::new(Identity::new(process.user())));
-    stages.push(Box::new(Seal::new(into.id, confinement)));
+    stages.push(Box::new(Seal::of(into.told.state(), confinement)));
     Ok((program::program(process, into.preserve_fds), stages))
 }
 

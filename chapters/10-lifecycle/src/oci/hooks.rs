@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::Pid;
-use oci_spec::runtime::{Hook, Hooks};
+use oci_spec::runtime::{ContainerState, Hook, Hooks, State};
 use process::{Child, Error, OrCall, Program, Result, Stage, explain};
 use serde::Serialize;
 
@@ -40,6 +40,22 @@ pub struct Told {
     /// As config.json has them.
     #[serde(skip_serializing_if = "HashMap::is_empty")]
     pub annotations: HashMap<String, String>,
+}
+
+impl Told {
+    /// The same for who answers the container's calls (`linux.seccomp.listenerPath`).
+    pub fn state(&self) -> State {
+        let mut state = State::default();
+        state.set_version(self.oci_version.clone()).set_id(self.id.clone()).set_pid(self.pid);
+        state.set_status(match self.status {
+            Status::Creating => ContainerState::Creating,
+            Status::Created => ContainerState::Created,
+            Status::Running | Status::Paused => ContainerState::Running,
+            Status::Stopped => ContainerState::Stopped,
+        });
+        state.set_bundle(self.bundle.clone()).set_annotations(Some(self.annotations.clone()));
+        state
+    }
 }
 
 /// The hooks that run while a container is created and started, as a stage. It stands after all that furnishes the

@@ -118,7 +118,7 @@ pub fn recipe(bundle: &Bundle, place: &Place) -> Result<(Program, Vec<Box<dyn St
     }
     add(Box::new(Confine::new(confinement.clone(), None)));
     add(Box::new(Identity::new(process.user())));
-    add(Box::new(Seal::new(&place.id, confinement)));
+    add(Box::new(Seal::of(told(bundle, place).state(), confinement)));
     Ok((program, stages))
 }
 

@@ -4,6 +4,7 @@
 mod devices;
 mod hooks;
 mod limits;
+mod listener;
 mod mounts;
 mod namespaces;
 mod outside;
@@ -25,6 +26,7 @@ fn main() {
     suite = hooks::add(suite);
     suite = outside::add(suite);
     suite = limits::add(suite);
+    suite = listener::add(suite);
     suite = rootless::add(suite);
     refusals::add(suite).run()
 }

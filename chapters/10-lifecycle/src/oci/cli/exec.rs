@@ -128,7 +128,7 @@ impl Exec {
         }
         let cgroup = state.cgroup.as_ref().map(|group| self.below(group)).transpose()?;
         let into = Join {
-            id: &state.id,
+            told: state.told(Status::Running),
             pid: Pid::from_raw(state.pid),
             cgroup: cgroup.as_deref(),
             seccomp: spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref()),
