@@ -33,6 +33,7 @@ pub const OUTSIDE_ADDRESS: &str = "192.0.2.1";
 /// Called once, before there is a second thread: unshare(2) moves one thread only.
 pub(crate) fn enter() -> io::Result<()> {
     nix::sys::prctl::set_child_subreaper(true)?;
+    sys::heed_signals()?;
     if !geteuid().is_root() {
         return Ok(());
     }

@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use nix::pty::Winsize;
+use nix::sys::signal::{SigHandler, Signal};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 /// `ip link set lo up` (netdevice(7)), without the need of `ip`.
@@ -45,4 +46,13 @@ pub fn resize(terminal: BorrowedFd<'_>, size: &Winsize) -> io::Result<()> {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// Ignores no signal that a shell ignores for what it starts in the background, or nohup: what we start inherits it.
+pub(crate) fn heed_signals() -> io::Result<()> {
+    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {
+        // SAFETY: the default action is no handler that could run in a bad moment.
+        unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) }?;
+    }
+    Ok(())
 }

@@ -219,7 +219,7 @@ fn run() -> Outcome {
     };
     assert_eq!(
         run(&["sh", "-c", "echo /*"])?.ok()?.text(),
-        "/bin /dev /etc /home /lib /lib64 /mnt /proc /root /run /sbin /sys /tmp /usr /var"
+        "/bin /dev /etc /home /lib /lib32 /lib64 /libx32 /mnt /proc /root /run /sbin /sys /tmp /usr /var"
             .split(' ')
             .filter(|path| root.join(&path[1..]).exists())
             .collect::<Vec<_>>()

@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::bundle::Bundle;
 
+/// How long a peer may take to run the bundle once, before it is left out.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// What commands took.
 #[derive(Debug, Clone, Copy)]
 pub struct Spent {
@@ -41,13 +44,34 @@ impl Peer {
         let places = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
         let program = std::env::split_paths(&places).map(|place| place.join(name)).find(|path| path.is_file())?;
         let peer = Self::new(name, program);
-        let tried = peer.command(&["run", "--bundle", &bundle.of("true"), "speed-try"]).output().ok()?;
-        if tried.status.success() {
-            return Some(peer);
-        }
-        println!("{name}: {}", String::from_utf8_lossy(&tried.stderr).lines().next().unwrap_or_default());
+        let said = match peer.tries(&["run", "--bundle", &bundle.of("true"), "speed-try"]) {
+            Ok(()) => return Some(peer),
+            Err(said) => said,
+        };
+        println!("{name}: {said}");
         peer.remove("speed-try");
         None
+    }
+
+    /// Does the command succeed? It is given [`PATIENCE`]; else it is killed.
+    fn tries(&self, words: &[&str]) -> Result<(), String> {
+        let mut command = self.command(words);
+        let mut child =
+            command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(|error| error.to_string())?;
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            match child.try_wait() {
+                Ok(Some(status)) if status.success() => return Ok(()),
+                Ok(None) => std::thread::sleep(Duration::from_millis(10)),
+                _ => {
+                    let said = child.wait_with_output().map(|output| output.stderr).unwrap_or_default();
+                    return Err(String::from_utf8_lossy(&said).lines().next().unwrap_or("it failed").to_owned());
+                }
+            }
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+        Err(format!("{words:?} does not come back"))
     }
 
     fn command(&self, words: &[&str]) -> Command {
@@ -84,7 +108,6 @@ impl Peer {
 
     /// Takes it away.
     pub fn remove(&self, id: &str) {
-        let mut delete = self.command(&["delete", "--force", id]);
-        let _ = delete.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let _ = self.tries(&["delete", "--force", id]);
     }
 }
