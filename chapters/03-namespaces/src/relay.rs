@@ -6,9 +6,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::poll::PollFlags;
 use nix::sys::signal::Signal;
-use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::{read, write};
-use process::{Attend, Error, OrCall, Result, explain};
+use process::{Attend, Error, OrCall, Result};
+
+use crate::raw::Raw;
+use crate::sys::stdin;
 
 /// The end-of-file character of a terminal, Ctrl-D.
 const END: u8 = 4;
@@ -84,7 +86,7 @@ impl Relay {
 
 impl Attend for Relay {
     fn interests(&self) -> Vec<(BorrowedFd<'_>, PollFlags)> {
-        let stdin = if self.input && self.pending.len() < 65536 { PollFlags::POLLIN } else { PollFlags::empty() };
+        let input = if self.input && self.pending.len() < 65536 { PollFlags::POLLIN } else { PollFlags::empty() };
         let mut master = PollFlags::POLLIN;
         if !self.pending.is_empty() {
             master |= PollFlags::POLLOUT;
@@ -93,8 +95,8 @@ impl Attend for Relay {
         if self.output {
             interests.push((self.master.as_fd(), master));
         }
-        if !stdin.is_empty() {
-            interests.push((borrow_stdin(), stdin));
+        if !input.is_empty() {
+            interests.push((stdin(), input));
         }
         interests
     }
@@ -118,7 +120,7 @@ impl Attend for Relay {
 
     fn signal(&mut self, signal: Signal) -> bool {
         if signal == Signal::SIGWINCH
-            && let Ok(size) = process::sys::window_size(borrow_stdin())
+            && let Ok(size) = process::sys::window_size(stdin())
         {
             let _ = process::sys::set_window_size(self.master.as_fd(), &size);
         }
@@ -128,32 +130,5 @@ impl Attend for Relay {
     fn finish(&mut self) -> Result<()> {
         while self.copy_output()? {}
         Ok(())
-    }
-}
-
-fn borrow_stdin() -> BorrowedFd<'static> {
-    crate::sys::stdin()
-}
-
-/// Our terminal in raw mode: every key goes to the container, Ctrl-C too. On drop it is as before.
-struct Raw {
-    before: Termios,
-}
-
-impl Raw {
-    fn enter() -> Result<Self> {
-        let stdin = borrow_stdin();
-        let before = tcgetattr(stdin).or_call("tcgetattr", "standard input")?;
-        let mut raw = before.clone();
-        cfmakeraw(&mut raw);
-        tcsetattr(stdin, SetArg::TCSANOW, &raw).or_call("tcsetattr", "standard input")?;
-        explain!(3, "each key goes to the container as it is", "tcsetattr(0, raw)");
-        Ok(Self { before })
-    }
-}
-
-impl Drop for Raw {
-    fn drop(&mut self) {
-        let _ = tcsetattr(borrow_stdin(), SetArg::TCSADRAIN, &self.before);
     }
 }

@@ -8,6 +8,7 @@
 //! | [`state`], [`file`] | what is remembered, as files that a reader can `cat` |
 //! | [`program`] | all commands of the step |
 
+pub mod duration;
 pub mod engine;
 pub mod file;
 pub mod oci;

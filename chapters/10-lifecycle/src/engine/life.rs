@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use clap::Args;
 use nix::sys::signal::Signal;
-use process::{Error, OrCall, Result};
+use process::{OrCall, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::duration;
 use crate::supervisor::restart::Policy;
 use crate::supervisor::spawn::PROGRAM;
 use crate::supervisor::{health, log};
@@ -56,16 +57,16 @@ pub struct HealthArgs {
     #[arg(long, value_name = "CMD")]
     pub health_cmd: Option<String>,
     /// How often, such as 30s or 1m30s
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub health_interval: Option<Duration>,
     /// How long one may take
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub health_timeout: Option<Duration>,
     /// How long failures do not count after the start
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub health_start_period: Option<Duration>,
     /// How often during that time
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub health_start_interval: Option<Duration>,
     /// How many failures in a row make it unhealthy
     #[arg(long, value_name = "TIMES")]
@@ -193,46 +194,9 @@ impl LifeArgs {
     }
 }
 
-/// A duration as Go writes it: `1h2m3.5s`, `300ms`.
-///
-/// # Errors
-/// [`Kind::Invalid`](process::Kind::Invalid) for anything else.
-pub fn duration(text: &str) -> Result<Duration> {
-    let wrong = || Error::invalid(format!("{text:?} is no duration")).help("write it as 500ms, 30s, 1m30s or 1h");
-    let (mut rest, mut total) = (text, Duration::ZERO);
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
-        let (number, after) = rest.split_at(digits);
-        let letters = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
-        let (unit, after) = after.split_at(letters);
-        let seconds = match unit {
-            "h" => 3600.0,
-            "m" => 60.0,
-            "s" => 1.0,
-            "ms" => 1e-3,
-            "us" | "µs" => 1e-6,
-            "ns" => 1e-9,
-            _ => return Err(wrong()),
-        };
-        let number: f64 = number.parse().map_err(|_| wrong())?;
-        total += Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())?;
-        rest = after;
-    }
-    if text.is_empty() { Err(wrong()) } else { Ok(total) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_as_go_writes_them() {
-        assert_eq!(duration("1h2m3.5s").unwrap(), Duration::from_millis(3_723_500));
-        assert_eq!(duration("300ms").unwrap(), Duration::from_millis(300));
-        for wrong in ["", "5", "s", "1x", "1.2.3s", "-1s"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn options_change_the_images_check() {

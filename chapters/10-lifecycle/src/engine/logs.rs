@@ -11,8 +11,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use process::{Error, OrCall, Result};
 
-use super::duration::When;
 use super::follow::{Entry, Reader};
+use super::when::When;
 use crate::supervisor::control::{Client, Request};
 use crate::supervisor::log::path_of;
 use crate::supervisor::stamp::Stamp;

@@ -4,6 +4,7 @@ use std::io::{ErrorKind, IsTerminal, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsFd;
 
+use namespaces::Raw;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
@@ -11,7 +12,7 @@ use process::{Error, OrCall, Result};
 
 use super::attach::{Attachment, Ended};
 use super::detach::DetachKeys;
-use super::raw::{Raw, Signals};
+use super::proxy::Signals;
 use crate::supervisor::attach::HEADER;
 use crate::supervisor::control::{Answer, Request};
 use crate::supervisor::stdin;

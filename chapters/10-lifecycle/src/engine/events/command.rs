@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::filter::{Filter, passes};
 use super::follow::Follow;
 use super::shape::{Known, Shown};
-use crate::engine::duration::When;
 use crate::engine::template::Template;
+use crate::engine::when::When;
 use crate::supervisor::stamp::Stamp;
 
 /// The arguments of `events`.

@@ -1,11 +1,8 @@
-//! Our own terminal and our signals while we are attached.
+//! Our signals while we are attached.
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
-use process::{OrCall, Result, explain};
-
-use crate::supervisor::stdin;
+use process::{OrCall, Result};
 
 /// Signals that are passed on to the program.
 const PROXIED: [Signal; 7] = [
@@ -36,25 +33,5 @@ impl Drop for Signals {
     fn drop(&mut self) {
         while let Ok(Some(_)) = self.0.read_signal() {}
         let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.1), None);
-    }
-}
-
-/// Our terminal in raw mode: every key goes to the container, Ctrl-C too. On drop it is as before.
-pub(super) struct Raw(Termios);
-
-impl Raw {
-    pub fn enter() -> Result<Self> {
-        let before = tcgetattr(stdin()).or_call("tcgetattr", "standard input")?;
-        let mut raw = before.clone();
-        cfmakeraw(&mut raw);
-        tcsetattr(stdin(), SetArg::TCSANOW, &raw).or_call("tcsetattr", "standard input")?;
-        explain!(10, "each key goes to the container as it is", "tcsetattr(0, raw)");
-        Ok(Self(before))
-    }
-}
-
-impl Drop for Raw {
-    fn drop(&mut self) {
-        let _ = tcsetattr(stdin(), SetArg::TCSADRAIN, &self.0);
     }
 }
