@@ -6,6 +6,7 @@
 //! | [`supervisor`] | the process that stays with a container: its output, its clients, its end |
 //! | [`oci`] | the OCI runtime: config.json to stages, and the verbs of `cooper-runtime` |
 //! | [`state`], [`file`] | what is remembered, as files that a reader can `cat` |
+//! | [`duration`] | durations as people write them |
 //! | [`program`] | all commands of the step |
 
 pub mod duration;

@@ -6,6 +6,8 @@
 
 mod bundle;
 mod peer;
+#[allow(unsafe_code)]
+mod sys;
 
 use std::path::Path;
 use std::time::Duration;

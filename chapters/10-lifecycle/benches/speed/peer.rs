@@ -95,7 +95,7 @@ impl Peer {
     fn measure(&self, command: &mut Command, words: &[&str]) -> Spent {
         let begun = Instant::now();
         let child = command.spawn().expect("the runtime");
-        let (ok, memory) = crate::bundle::sys::wait(child.id());
+        let (ok, memory) = crate::sys::wait(child.id());
         assert!(ok, "{} {words:?} failed", self.name);
         Spent { time: begun.elapsed(), memory }
     }

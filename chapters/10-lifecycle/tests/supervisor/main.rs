@@ -5,6 +5,8 @@ mod life;
 mod output;
 mod shim;
 mod stub;
+#[allow(unsafe_code)]
+mod sys;
 
 use harness::Suite;
 

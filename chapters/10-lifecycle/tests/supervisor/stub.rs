@@ -4,7 +4,6 @@
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::io::FromRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -24,6 +23,8 @@ use lifecycle::supervisor::{Descriptors, Handover, Then};
 use nix::fcntl::OFlag;
 use nix::unistd::{dup, pipe2};
 use serde::{Deserialize, Serialize};
+
+use crate::sys;
 
 /// The id of every container here.
 pub const ID: &str = "c0ffee";
@@ -117,7 +118,7 @@ fn heavy(how: &str, dir: &Path, control: Option<i32>) -> Outcome<i32> {
     }
     let spec: Spec = serde_json::from_slice(&std::fs::read(dir.join("spec.json"))?)?;
     let control = match control {
-        Some(number) => inherited(number),
+        Some(number) => sys::inherited(number),
         None => control::listen(&dir.join(SOCKET))?,
     };
     if how == "start" && spec.wait {
@@ -193,10 +194,4 @@ fn descriptors(
 ) -> Outcome<Descriptors> {
     let control = dup(std::io::stderr())?; // replaced by the caller
     Ok(Descriptors { stdin, stdout, stderr, terminal, control, keep: Vec::new(), carry: Vec::new() })
-}
-
-#[allow(unsafe_code)]
-fn inherited(number: i32) -> OwnedFd {
-    // SAFETY: the supervisor passed it on under this number; nobody else in this process owns it.
-    unsafe { OwnedFd::from_raw_fd(number) }
 }
