@@ -55,7 +55,8 @@ impl Snapshot {
                 ("rule", "ip rule"),
                 ("nft", "nft --stateless list ruleset"),
             ] {
-                lines.extend(said(what, words));
+                // Routers answer to anycast addresses: those come when the engine makes this host one, which it stays.
+                lines.extend(said(what, words).into_iter().filter(|line| !line.contains("route anycast ")));
             }
             lines.extend(entries("/run/netns"));
         }

@@ -62,6 +62,7 @@
 //! `COOPER_VM_PACKAGES=step04 cargo test -p cooper-tests --test vm -- "a limit"` boots and runs what the filter selects.
 //! `tests/vm/run -- CMD` runs any command in the virtual machine; `COOPER_VM_RUNNER` names another such program.
 
+pub mod bench;
 mod fixtures;
 mod hygiene;
 mod isolate;

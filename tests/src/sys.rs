@@ -1,13 +1,14 @@
 //! The calls that need `unsafe`.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use nix::pty::Winsize;
 use nix::sys::signal::{SigHandler, Signal};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+use nix::unistd::Pid;
 
 /// `ip link set lo up` (netdevice(7)), without the need of `ip`.
 pub fn loopback_up() -> io::Result<()> {
@@ -55,4 +56,27 @@ pub(crate) fn heed_signals() -> io::Result<()> {
         unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) }?;
     }
     Ok(())
+}
+
+/// A descriptor that can be read when the process has ended: pidfd_open(2).
+pub fn pidfd_open(pid: Pid) -> io::Result<OwnedFd> {
+    // SAFETY: the call takes two numbers.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just given us this descriptor, which nobody else knows.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Waits for a child: how it ended, as wait(2) codes it, and its largest resident set in KiB (wait4(2)).
+pub fn wait_with_usage(pid: Pid) -> io::Result<(i32, i64)> {
+    // SAFETY: all zero is a valid `rusage`: a C structure of plain numbers.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    let mut status = 0;
+    // SAFETY: both pointers are valid until the call has ended.
+    if unsafe { libc::wait4(pid.as_raw(), &raw mut status, 0, &raw mut usage) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok((status, usage.ru_maxrss))
 }

@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use process::{Error, OrCall, Result};
 
 use crate::cli_volume::VolumeCommand;
-use crate::{ContainerDir, commit, diff, remove_with_volumes};
+use crate::{ContainerDir, commit, diff, export, remove_with_volumes};
 
 /// What can be done with containers' files.
 #[derive(Debug, Clone, Subcommand)]
@@ -21,6 +21,8 @@ pub enum LayerCommand {
     Diff(DiffArgs),
     /// Write what a container changed as a layer, a tar archive
     Commit(CommitArgs),
+    /// Write everything in a container's root as a tar archive
+    Export(ExportArgs),
     /// List containers, also those that have ended
     Ls,
     /// Remove containers, and the volumes that are theirs alone
@@ -49,6 +51,17 @@ pub struct CommitArgs {
     pub file: PathBuf,
 }
 
+/// The arguments of `export`.
+#[derive(Debug, Clone, Args)]
+pub struct ExportArgs {
+    /// Write to this file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The container's name or id
+    #[arg(value_name = "NAME")]
+    pub name: String,
+}
+
 /// The arguments of `rm`.
 #[derive(Debug, Clone, Args)]
 pub struct RmArgs {
@@ -69,6 +82,7 @@ impl LayerCommand {
         match self {
             Self::Diff(args) => return args.run(),
             Self::Commit(args) => return args.run(),
+            Self::Export(args) => return args.run(),
             Self::Volume(command) => return command.run(),
             Self::Ls => quiet().and_then(|()| list())?,
             Self::Rm(args) => quiet().and_then(|()| args.run())?,
@@ -127,8 +141,40 @@ impl CommitArgs {
     }
 }
 
+impl ExportArgs {
+    /// Writes the archive.
+    ///
+    /// # Errors
+    /// A name that no container has; a terminal; as [`export`].
+    pub fn run(self) -> Result<ExitCode> {
+        quiet()?;
+        let container = ContainerDir::find(&self.name)?;
+        match self.output.as_deref().filter(|path| *path != Path::new("-")) {
+            Some(path) => whole_file(path, |out| export(&container, out))?,
+            None => export(&container, BufWriter::with_capacity(1 << 17, no_terminal("export")?))?,
+        };
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Standard output, for bytes that are no text.
+///
+/// # Errors
+/// It is a terminal.
+pub fn no_terminal(command: &str) -> Result<std::io::StdoutLock<'static>> {
+    let out = std::io::stdout().lock();
+    if out.is_terminal() {
+        return Err(Error::invalid(format!("cowardly refusing to {command} to a terminal"))
+            .help(format!("use the -o flag or redirect: {command} -o FILE")));
+    }
+    Ok(out)
+}
+
 /// Writes a file so that it is there whole or not at all. What is no regular file, such as a pipe, is written as it is.
-fn whole_file<T>(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<T>) -> Result<T> {
+///
+/// # Errors
+/// As open(2), write(2) and rename(2); whatever `write` reports.
+pub fn whole_file<T>(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<T>) -> Result<T> {
     if path.metadata().is_ok_and(|about| !about.is_file()) {
         let out = File::options().write(true).open(path).or_call("open", path.display())?;
         return write(&mut BufWriter::new(out));

@@ -68,5 +68,5 @@ fn try_it(scratch: &Path) -> Result<()> {
     }
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_SLAVE | MsFlags::MS_REC, None::<&str>).or_call("mount", "/")?;
     let [lower, upper, work, merged] = ["lower", "upper", "work", "merged"].map(|name| scratch.join(name));
-    Overlay { lowers: vec![lower], upper, work, merged, read_only: false }.mount()
+    Overlay { lowers: vec![lower], upper, work, merged, read_only: false, volatile: false }.mount()
 }

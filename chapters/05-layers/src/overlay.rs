@@ -29,6 +29,9 @@ pub struct Overlay {
     pub merged: PathBuf,
     /// Once everything is mounted on it, nothing can be written to the root itself.
     pub read_only: bool,
+    /// What was written need not outlive the container. Otherwise the kernel writes back the whole file system that the
+    /// upper directory lies on when the overlay is unmounted: some milliseconds at the end of every container.
+    pub volatile: bool,
 }
 
 impl Overlay {
@@ -43,7 +46,9 @@ impl Overlay {
             return tree.attach(RootDir::open(&self.merged)?, &self.merged.display().to_string());
         }
         let layers = Layers { lowers: &self.lowers, upper: &self.upper, work: &self.work };
-        let options = Options::new(&layers, behaviour(marks::in_user_namespace()))?;
+        let extra =
+            format!("{}{}", behaviour(marks::in_user_namespace()), if self.volatile { ",volatile" } else { "" });
+        let options = Options::new(&layers, &extra)?;
         let done = match &options {
             Options::Paths(_) => self.call(&options),
             Options::Numbers(..) => inside("/proc/self/fd", || self.call(&options))?,

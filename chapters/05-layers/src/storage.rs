@@ -43,7 +43,9 @@ impl Storage {
     pub fn overlay(&self, read_only: bool) -> Overlay {
         let path = path_of(&self.config.id);
         let (upper, work) = (path.join("upper"), path.join("work"));
-        Overlay { lowers: lowers_of(&self.config), upper, work, merged: self.config.rootfs(), read_only }
+        let (lowers, merged) = (lowers_of(&self.config), self.config.rootfs());
+        // Only where the directory goes by itself: the kernel refuses to mount one again that was mounted so.
+        Overlay { lowers, upper, work, merged, read_only, volatile: self.remove }
     }
 }
 

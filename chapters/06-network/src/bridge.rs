@@ -1,133 +1,74 @@
-//! `--network bridge`, as root: a cable into the container, the other end in the engine's switch.
+//! The driver `bridge`: a switch of the engine's, and a cable from it into each container.
 
-use std::net::Ipv4Addr;
-use std::os::fd::AsFd;
-use std::path::Path;
+use std::os::fd::BorrowedFd;
 
 use ipnet::{IpNet, Ipv4Net};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
-use process::{Child, Error, Keep, Kind, OrCall, Result, explain};
+use process::{Error, Kind, Result};
 
-use crate::netlink::{Netlink, VethPeer, is_gone};
-use crate::resolv::Reach;
-use crate::state::{Lease, State};
-use crate::wire::{Facts, Wire, loopback_up};
-use crate::{Mac, Names, Network, NetworkArgs, Reserved, Wanted, nft, pool, sysctl};
+use crate::netlink::{Link, Netlink, VethPeer, is_gone};
+use crate::{Endpoint, Mac, Network, pool, sysctl};
 
 /// What the kernel takes where nothing says otherwise, in bytes.
 const DEFAULT_MTU: u32 = 1500;
 
-/// The link's name inside the container.
+/// The name of a container's first link.
 pub const INSIDE: &str = "eth0";
 
-/// The connection to the default network.
-pub struct Bridge {
-    names: Names,
-    wanted: Vec<Wanted>,
-    ip: Option<Ipv4Addr>,
-    mac: Option<Mac>,
-    place: Option<(Network, Ipv4Addr)>,
-    reserved: Reserved,
-}
-
-impl Bridge {
-    /// As `args` want it, for the engine whose state lies in `run`.
-    pub fn new(args: &NetworkArgs, run: &Path) -> Self {
-        let (names, wanted) = (Names::of(run), args.ports());
-        Self { names, wanted, ip: args.ip, mac: args.mac_address, place: None, reserved: Reserved::default() }
-    }
-}
-
-impl Wire for Bridge {
-    fn prepare(&mut self, state: &State, others: &[Lease], lease: &mut Lease) -> Result<Facts> {
-        let mut netlink = Netlink::open()?;
-        let network = match state.network() {
-            Some(network) => network,
-            None => Network::default_on(free_subnet(&mut netlink)?, &self.names),
-        };
-        let taken: Vec<_> = others.iter().filter(|other| other.network == network.name).collect();
-        let taken: Vec<_> = taken.iter().filter_map(|other| other.address).collect();
-        let address = pool::choose_address(&network, &taken, self.ip)?;
-        self.reserved = Reserved::take(&self.wanted, others)?;
-        lease.network.clone_from(&network.name);
-        lease.address = Some(address);
-        lease.mac = Some(self.mac.unwrap_or(Mac::of(address)));
-        lease.link = Some(format!("veth{}", lease.container.get(..8).unwrap_or(&lease.container)));
-        lease.ports.clone_from(&self.reserved.ports);
-        // Written down before it is made: what a crash leaves behind is found by it.
-        state.set_network(Some(&network))?;
-        state.put(lease)?;
-        ensure_bridge(&mut netlink, &network)?;
-        let gateway = Some(network.gateway.into());
-        self.place = Some((network, address));
-        Ok(Facts { gateway, reach: Reach::Ipv4 })
-    }
-
-    fn connect(&mut self, state: &State, child: &Child, lease: &Lease) -> Result<()> {
-        let (Some((network, _)), Some(link), Some(mac)) = (&self.place, &lease.link, lease.mac) else { return Ok(()) };
-        let mut netlink = Netlink::open()?;
-        let path = child.proc("ns/net");
-        let netns = open(&path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).or_call("open", path.display())?;
-        let mtu = netlink.link(&network.bridge)?.mtu;
-        netlink.add_veth(link, mtu, &VethPeer { name: INSIDE, netns: netns.as_fd(), mac: mac.0 })?;
-        netlink.set_master(link, &network.bridge)?;
-        netlink.set_hairpin(link)?;
-        netlink.set_up(link)?;
-        sysctl::enable_forwarding()?;
-        if !lease.ports.is_empty() {
-            sysctl::enable_route_localnet(&network.bridge)?;
-        }
-        settle(state, &self.names)
-    }
-
-    fn configure(&mut self) -> Result<()> {
-        loopback_up()?;
-        let Some((network, address)) = &self.place else { return Ok(()) };
-        let mut netlink = Netlink::open()?;
-        netlink.add_address(INSIDE, IpNet::V4(Ipv4Net::new_assert(*address, network.subnet.prefix_len())))?;
-        netlink.set_up(INSIDE)?;
-        netlink.add_default_route(network.gateway.into())
-    }
-
-    fn hand_over(&mut self) -> Vec<Keep> {
-        std::mem::take(&mut self.reserved).into_sockets().into_iter().map(Keep::Fd).collect()
-    }
-
-    fn disconnect(&mut self, state: &State) -> Result<()> {
-        settle(state, &self.names)
-    }
-}
-
-/// A subnet that nothing on this host has or leads to.
-fn free_subnet(netlink: &mut Netlink) -> Result<Ipv4Net> {
-    let mut taken: Vec<_> = netlink.routes()?.into_iter().map(|route| route.destination).collect();
-    taken.extend(netlink.addresses()?.into_iter().map(|(_, address)| address.trunc()));
-    pool::choose_subnet(&taken)
-}
-
 /// Makes whatever is missing of the bridge: all of it for the first container, nothing for the next.
-fn ensure_bridge(netlink: &mut Netlink, network: &Network) -> Result<()> {
-    let Network { bridge, gateway, subnet, name } = network;
-    let link = match netlink.link(bridge) {
+///
+/// # Errors
+/// [`Kind::Conflict`] if the name or the subnet is somebody else's; as netlink(7).
+pub fn make(netlink: &mut Netlink, network: &Network) -> Result<()> {
+    let Network { link: name, gateway, .. } = network;
+    let link = match netlink.link(name) {
         Err(error) if is_gone(&error) => {
-            let mtu = outward_mtu(netlink)?;
-            netlink.add_bridge(bridge, Mac::of(*gateway).0, mtu)?;
-            netlink.link(bridge)?
+            check_free(netlink, network)?;
+            let mtu = network.mtu.map_or_else(|| outward_mtu(netlink), Ok)?;
+            netlink.add_bridge(name, Mac::of(*gateway).0, mtu)?;
+            netlink.link(name)?
         }
         found => found?,
     };
-    if !link.bridge {
-        return Err(Error::new(Kind::Conflict, format!("link {bridge} is there already, and no bridge"))
-            .help(format!("network {name} needs that name: `ip link set {bridge} name OTHER`")));
+    if !is_ours(&link, network) {
+        return Err(Error::new(Kind::Conflict, format!("link {name} is there already, and not ours"))
+            .help(format!("network {} needs that name: `ip link set {name} name OTHER`", network.name)));
     }
-    let address = IpNet::V4(Ipv4Net::new_assert(*gateway, subnet.prefix_len()));
-    match netlink.add_address(bridge, address) {
-        Err(error) if error.errno() == Some(Errno::EEXIST) => {}
-        done => done?,
+    add_address(netlink, name, network.with_prefix(*gateway))?;
+    if let Some(gateway) = network.gateway6 {
+        sysctl::enable_ipv6(name)?;
+        add_address(netlink, name, network.with_prefix6(gateway))?;
     }
-    if link.up { Ok(()) } else { netlink.set_up(bridge) }
+    if link.up { Ok(()) } else { netlink.set_up(name) }
+}
+
+/// A person may have chosen the name; what else is called so is neither used nor removed. Ours is known by its hardware
+/// address, which it has from its first instant.
+fn is_ours(link: &Link, network: &Network) -> bool {
+    link.bridge && link.mac == Mac::of(network.gateway).0
+}
+
+/// A killed engine may have come as far as the address.
+fn add_address(netlink: &mut Netlink, name: &str, address: IpNet) -> Result<()> {
+    match netlink.add_address(name, address) {
+        Err(error) if error.errno() == Some(Errno::EEXIST) => Ok(()),
+        done => done,
+    }
+}
+
+/// The subnet was free when the network was made; since then this host may have come to be part of another one.
+fn check_free(netlink: &mut Netlink, network: &Network) -> Result<()> {
+    let routes = netlink.routes()?;
+    for (subnet, _) in network.subnets() {
+        // What all links have in common is nobody's in particular.
+        let others = routes.iter().map(|route| route.destination).filter(|other| other.prefix_len() >= 8);
+        if let Some(other) = others.into_iter().find(|other| pool::overlaps(*other, subnet)) {
+            let what = format!("network {}: its subnet {subnet} overlaps the route {other} of this host", network.name);
+            return Err(Error::new(Kind::Conflict, what)
+                .help("`network rm` it, and make it again without --subnet or with another one"));
+        }
+    }
+    Ok(())
 }
 
 /// The size of packets that the host's own way out carries; larger ones would be cut or lost there.
@@ -138,42 +79,33 @@ fn outward_mtu(netlink: &mut Netlink) -> Result<u32> {
     Ok(link.map_or(DEFAULT_MTU, |link| link.mtu))
 }
 
-/// Makes rules and bridge what the leases say: rules for those who are there, and when the last one
-/// has left neither rules nor a bridge.
+/// A cable: the near end in the bridge, the far end in the network namespace `netns`, switched off and without an
+/// address.
 ///
 /// # Errors
-/// As nft(8) and netlink(7).
-pub fn settle(state: &State, names: &Names) -> Result<()> {
-    let Some(network) = state.network() else { return Ok(()) };
-    let leases = state.leases()?;
-    if leases.iter().any(|lease| lease.network == network.name) {
-        let script = nft::render(&names.table, &[network], &leases);
-        return nft::apply(&names.table, &script);
+/// As netlink(7); `EEXIST` if the namespace has a link of that name.
+pub fn attach(netlink: &mut Netlink, network: &Network, endpoint: &Endpoint, netns: BorrowedFd<'_>) -> Result<()> {
+    let (Some(link), Some(mac)) = (&endpoint.link, endpoint.mac) else { return Ok(()) };
+    let mtu = netlink.link(&network.link)?.mtu;
+    netlink.add_veth(link, mtu, &VethPeer { name: &endpoint.interface, netns, mac: mac.0 })?;
+    netlink.set_master(link, &network.link)?;
+    netlink.set_hairpin(link)?;
+    if !network.is_open_inside() {
+        netlink.set_isolated(link)?;
     }
-    let rules = nft::remove(&names.table);
-    let link = delete_link(&network.bridge);
-    rules.and(link)?;
-    state.set_network(None)
+    netlink.set_up(link)
 }
 
-/// Removes what killed engines left behind; gives the leases of those who live.
+/// Removes the bridge.
 ///
 /// # Errors
-/// As netlink(7), nft(8), unlink(2).
-pub fn sweep(state: &State, names: &Names) -> Result<Vec<Lease>> {
-    let (stale, live): (Vec<_>, Vec<_>) = state.leases()?.into_iter().partition(Lease::is_stale);
-    for lease in &stale {
-        explain!(6, "left behind by an engine that was killed", "unlink({})", lease.container);
-        if let Some(link) = &lease.link {
-            delete_link(link)?;
-        }
-        state.forget(&lease.container)?;
+/// As netlink(7); that it is gone already is no error.
+pub fn unmake(network: &Network) -> Result<()> {
+    match Netlink::open()?.link(&network.link) {
+        Ok(link) if is_ours(&link, network) => delete_link(&network.link),
+        Err(error) if !is_gone(&error) => Err(error),
+        _ => Ok(()),
     }
-    let nobody = live.iter().all(|lease| lease.network != Network::DEFAULT);
-    if !stale.is_empty() || nobody {
-        settle(state, names)?;
-    }
-    Ok(live)
 }
 
 /// Deletes a link; that it is gone already is no error (its other end's namespace has ended).

@@ -11,14 +11,14 @@ use crate::{Mode, NetworkArgs, pasta};
 
 /// Chooses `none` for a container whose options ask for no network, where the default one cannot be had.
 pub fn settle(args: &mut NetworkArgs) {
-    let asked_for = args.network.is_some() || args.needs_network();
+    let asked_for = !args.network.is_empty() || args.needs_network();
     if asked_for {
         return;
     }
     if let Err(error) = available() {
         let mend = error.way_out().map(|help| format!("\n  {} {help}", "help:".green().bold())).unwrap_or_default();
         eprintln!("{} no network but the loopback link: {}{mend}", "warning:".yellow().bold(), error.what());
-        args.network = Some(Mode::None);
+        args.network = vec![Mode::None.into()];
     }
 }
 

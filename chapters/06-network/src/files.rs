@@ -13,10 +13,13 @@ use nix::fcntl::{OFlag, readlinkat};
 use process::{Error, OrCall, Result};
 use rootfs::RootDir;
 
-use crate::{ExtraHost, Resolv};
+use crate::{ExtraHost, Lease, Resolv};
 
 /// The three files, by their names in `/etc`.
 const NAMES: [&str; 3] = ["hosts", "hostname", "resolv.conf"];
+
+/// The largest `hosts` that is written anew, in bytes.
+const MOST: u64 = 1 << 20;
 
 /// What `/etc/hosts` has for every container; the names are those of Docker's.
 const LOOPBACK: &str = "127.0.0.1\tlocalhost
@@ -34,8 +37,8 @@ pub struct Hosts<'a> {
     pub of_host: bool,
     /// The container's name.
     pub hostname: &'a str,
-    /// Its address, if it has one of its own.
-    pub address: Option<Ipv4Addr>,
+    /// Its addresses, if it has any of its own.
+    pub addresses: Vec<IpAddr>,
     /// What `host-gateway` means here, if there is a way to the host.
     pub gateway: Option<IpAddr>,
     /// `--add-host`
@@ -64,8 +67,11 @@ impl Hosts<'_> {
         }
         if !self.of_host {
             // Without an address of its own the name still means itself (as Debian's installer writes it).
-            let address = self.address.unwrap_or(Ipv4Addr::new(127, 0, 1, 1));
-            let _ = writeln!(text, "{address}\t{}", names(self.hostname));
+            let none = [IpAddr::V4(Ipv4Addr::new(127, 0, 1, 1))];
+            let addresses = if self.addresses.is_empty() { &none } else { &self.addresses[..] };
+            for address in addresses {
+                let _ = writeln!(text, "{address}\t{}", names(self.hostname));
+            }
         }
         Ok(text)
     }
@@ -90,6 +96,27 @@ pub fn write(directory: &Path, hosts: &Hosts<'_>, resolv: &Resolv) -> Result<()>
         fs::write(&path, text).or_call("write", path.display())?;
     }
     Ok(())
+}
+
+/// Has the `hosts` of a running container follow its addresses: its own lines at the end are written anew, in place, since
+/// what is mounted is the file and not its name.
+///
+/// # Errors
+/// As open(2) and write(2). A container that has another one's files has none to be followed.
+pub fn follow(directory: &Path, lease: &Lease) -> Result<()> {
+    let path = directory.join("hosts");
+    // The container may have written to it, and as much as it liked.
+    if fs::metadata(&path).is_ok_and(|about| about.len() > MOST) {
+        return Ok(());
+    }
+    let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
+    let own = names(&lease.hostname);
+    let others = text.lines().filter(|line| line.split_once('\t').is_none_or(|(_, names)| names != own));
+    let mut text: String = others.flat_map(|line| [line, "\n"]).collect();
+    for address in lease.addresses() {
+        let _ = writeln!(text, "{address}\t{own}");
+    }
+    fs::write(&path, text).or_call("write", path.display())
 }
 
 /// The files on their way to the container.
@@ -182,9 +209,9 @@ mod tests {
     #[test]
     fn hosts_of_a_container() {
         let extra = ["db:10.0.0.1".parse().unwrap(), "me:host-gateway".parse().unwrap()];
-        let address = Some(Ipv4Addr::new(10, 210, 0, 2));
+        let addresses = vec![IpAddr::from([10, 210, 0, 2])];
         let gateway = Some(IpAddr::from([10, 210, 0, 1]));
-        let hosts = Hosts { hostname: "web.test", address, gateway, extra: &extra, of_host: false };
+        let hosts = Hosts { hostname: "web.test", addresses, gateway, extra: &extra, of_host: false };
         let text = hosts.render().unwrap();
         assert_eq!(text.strip_prefix(LOOPBACK).unwrap(), "10.0.0.1\tdb\n10.210.0.1\tme\n10.210.0.2\tweb.test web\n");
         let error = Hosts { gateway: None, ..hosts }.render().unwrap_err();

@@ -9,8 +9,9 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::stat::Mode;
 use process::{Error, OrCall, Result, explain};
 
+use crate::Lease;
 use crate::resolv::Reach;
-use crate::state::{Lease, State};
+use crate::state::State;
 use crate::wire::{Facts, Wire};
 
 /// The connection to another container's network.

@@ -28,7 +28,7 @@ struct Cli {
 enum Command {
     /// Run a program in a container with a network of its own
     Run(Box<Run>),
-    /// Look at networks, and who is in them
+    /// Make networks, look at them, and who is in them
     #[command(subcommand)]
     Network(NetworkCommand),
     #[command(flatten)]
@@ -68,6 +68,7 @@ struct Run {
 }
 
 fn main() -> ExitCode {
+    network::attend_if_asked();
     cli::main(|cli: Cli| match cli.command {
         Command::Run(run) => run.run(),
         Command::Network(command) => command.run(),

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use process::{Error, Result};
 
+use crate::Network;
+
 /// The kind of network that a container is given.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Mode {
@@ -17,6 +19,19 @@ pub enum Mode {
     Host,
     /// The network namespace of another container, given by name or id.
     Container(String),
+    /// A network that a person has made, by name or id.
+    Named(String),
+}
+
+impl Mode {
+    /// The network's name, if it is a network that several containers share by a link each.
+    pub fn network(&self) -> Option<&str> {
+        match self {
+            Self::Bridge => Some(Network::DEFAULT),
+            Self::Named(name) => Some(name),
+            _ => None,
+        }
+    }
 }
 
 impl FromStr for Mode {
@@ -33,8 +48,8 @@ impl FromStr for Mode {
                 "bridge" | "default" => Ok(Self::Bridge),
                 "none" => Ok(Self::None),
                 "host" => Ok(Self::Host),
-                _ => Err(Error::not_found(format!("network {text} does not exist"))
-                    .help("choose bridge, none, host or container:NAME")),
+                "" => Err(Error::invalid("no network is called \"\"").help("leave out --network for the default one")),
+                _ => Ok(Self::Named(text.to_owned())),
             },
         }
     }
@@ -47,6 +62,7 @@ impl fmt::Display for Mode {
             Self::None => f.write_str("none"),
             Self::Host => f.write_str("host"),
             Self::Container(name) => write!(f, "container:{name}"),
+            Self::Named(name) => f.write_str(name),
         }
     }
 }
@@ -56,12 +72,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_four_kinds() {
-        for text in ["bridge", "none", "host", "container:web"] {
+    fn the_kinds() {
+        for text in ["bridge", "none", "host", "container:web", "blue"] {
             assert_eq!(text.parse::<Mode>().unwrap().to_string(), text);
         }
         assert_eq!("default".parse::<Mode>().unwrap(), Mode::Bridge);
         assert!("container:".parse::<Mode>().unwrap_err().what().contains("names no container"));
-        assert!("web".parse::<Mode>().unwrap_err().way_out().unwrap().contains("bridge"));
+        assert_eq!("blue".parse::<Mode>().unwrap(), Mode::Named("blue".into()));
+        assert!("".parse::<Mode>().is_err());
     }
 }

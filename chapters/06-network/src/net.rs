@@ -7,18 +7,22 @@ use nix::sched::CloneFlags;
 use process::{Child, Error, Keep, Result, Stage};
 use rootfs::{RootDir, dirs};
 
-use crate::bridge::{self, Bridge};
+use crate::bridge::delete_link;
 use crate::fallback;
 use crate::files::{self, Files, Hosts};
 use crate::join::Join;
 use crate::pasta::Pasta;
-use crate::state::{self, Lease, State};
+use crate::resolv::Reach;
+use crate::state::{self, State};
+use crate::sweep::sweep;
 use crate::wire::{Facts, Host, Nothing, Wire};
-use crate::{Mode, Names, NetworkArgs, Resolv};
+use crate::wired::Wired;
+use crate::{Lease, Mode, Names, NetworkArgs, Resolv, dns};
 
 /// The stage that gives the container its network. It stands after the root and before the system mounts.
 pub struct Net {
     id: String,
+    name: String,
     hostname: String,
     root: PathBuf,
     run: PathBuf,
@@ -46,7 +50,8 @@ impl Net {
         let mut files_of = plan.id.clone();
         let wire: Box<dyn Wire> = match args.mode() {
             Mode::Bridge if rootless::is_rootless() => Box::new(Pasta::new(&args)),
-            Mode::Bridge => Box::new(Bridge::new(&args, &run)),
+            Mode::Named(name) if rootless::is_rootless() => return Err(no_networks(&name)),
+            Mode::Bridge | Mode::Named(_) => Box::new(Wired::new(&args, &run)),
             Mode::None => Box::new(Nothing),
             Mode::Host => Box::new(Host),
             Mode::Container(name) => {
@@ -56,27 +61,38 @@ impl Net {
                 Box::new(join)
             }
         };
-        let (id, hostname) = (plan.id.clone(), plan.hostname.clone());
-        Ok(Self { id, hostname, root, run, args, wire, files_of, files: Files::default(), lease: None })
+        let (id, name, hostname) = (plan.id.clone(), plan.name.clone(), plan.hostname.clone());
+        Ok(Self { id, name, hostname, root, run, args, wire, files_of, files: Files::default(), lease: None })
     }
 
     fn write_files(&self, directory: &Path, lease: &Lease, facts: &Facts) -> Result<()> {
         let hosts = Hosts {
             of_host: self.args.mode() == Mode::Host,
             hostname: &self.hostname,
-            address: lease.address,
+            addresses: lease.addresses(),
             gateway: facts.gateway,
             extra: &self.args.add_host,
         };
-        files::write(directory, &hosts, &Resolv::new(&self.args, &facts.reach))
+        let mut resolv = Resolv::new(&self.args, &facts.reach);
+        if facts.reach == Reach::Embedded {
+            dns::write_upstream(directory, &resolv)?;
+            resolv.embed();
+        }
+        files::write(directory, &hosts, &resolv)
     }
+}
+
+fn no_networks(name: &str) -> Error {
+    Error::unsupported(format!("network {name}: an ordinary user's containers have the default network only"))
+        .help("leave out --network, or run as root")
 }
 
 /// `--share net` and `--network host` are the same; chapter 3's flag and this chapter's option must agree.
 fn share_or_not(args: &mut NetworkArgs, plan: &mut Plan) -> Result<()> {
     let shared = !plan.flags.contains(CloneFlags::CLONE_NEWNET);
-    match (&args.network, shared) {
-        (None, true) => args.network = Some(Mode::Host),
+    let mode = args.network.first().map(|attachment| attachment.mode.clone());
+    match (mode, shared) {
+        (None, true) => args.network = vec![Mode::Host.into()],
         (Some(Mode::Host), _) => plan.flags -= CloneFlags::CLONE_NEWNET,
         (Some(mode), true) => {
             return Err(Error::invalid(format!("--share net excludes --network {mode}")).help("leave out one of them"));
@@ -102,8 +118,9 @@ impl Stage for Net {
 
     fn prepare(&mut self) -> Result<()> {
         let state = State::lock(&self.run)?;
-        let others = bridge::sweep(&state, &Names::of(&self.run))?;
+        let others = sweep(&state, &Names::of(&self.run))?;
         let mut lease = Lease::new(&self.id, &self.hostname, &self.args.mode().to_string());
+        lease.name.clone_from(&self.name);
         let facts = self.wire.prepare(&state, &others, &mut lease)?;
         state.put(&lease)?;
         if self.files_of == self.id {
@@ -134,11 +151,21 @@ impl Stage for Net {
 
     fn poststop(&mut self) -> Result<()> {
         let state = State::lock(&self.run)?;
-        let link = self.lease.take().and_then(|lease| lease.link);
+        // What is recorded counts: it may have been connected to other networks since it was made.
+        let lease = state::peek(&self.run, &self.id).or(self.lease.take());
         // All of it is tried, whatever fails; the first failure is told.
-        let deleted = link.map_or(Ok(()), |link| bridge::delete_link(&link));
-        let forgotten = state.forget(&self.id);
+        let deleted = lease.map_or(Ok(()), |lease| release(&state, lease));
         let disconnected = self.wire.disconnect(&state);
-        deleted.and(forgotten).and(disconnected)
+        let forgotten = state.forget(&self.id);
+        deleted.and(disconnected).and(forgotten)
     }
+}
+
+/// Deletes the container's links and notes that it has nothing any more. The lease stays until rules and bridges have
+/// followed: whoever finds it, should this engine be killed, has them follow.
+fn release(state: &State, mut lease: Lease) -> Result<()> {
+    let links = lease.endpoints.drain(..).filter_map(|endpoint| endpoint.link);
+    let deleted = links.map(|link| delete_link(&link)).fold(Ok(()), Result::and);
+    lease.ports.clear();
+    deleted.and(state.put(&lease))
 }

@@ -25,9 +25,9 @@ use process::{Child, Error, Keep, Kind, OrCall, Result, explain};
 use crate::bridge::INSIDE;
 use crate::netlink::Netlink;
 use crate::resolv::Reach;
-use crate::state::{Lease, State};
+use crate::state::State;
 use crate::wire::{Facts, Wire, loopback_up};
-use crate::{Mac, Names, Network, NetworkArgs, Port, Protocol, Reserved, Wanted, pool, sys};
+use crate::{Endpoint, Lease, Mac, Names, Network, NetworkArgs, Port, Protocol, Reserved, Wanted, pool, sys};
 
 /// Where pasta answers for the host's own name server, if that listens on the loopback link only.
 const FORWARDER: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
@@ -52,7 +52,8 @@ impl Pasta {
     /// As `args` want it.
     pub fn new(args: &NetworkArgs) -> Self {
         let host_gateway = args.add_host.iter().any(|host| host.address.is_none());
-        let (wanted, ip, mac) = (args.ports(), args.ip, args.mac_address);
+        let (wanted, first) = (args.ports(), args.attachments().swap_remove(0).options);
+        let (ip, mac) = (first.ip, first.mac);
         let program = PathBuf::new();
         Self { wanted, ip, mac, host_gateway, program, network: None, offline: false, process: None }
     }
@@ -61,11 +62,11 @@ impl Pasta {
     fn arguments(&self, network: &Network, lease: &Lease) -> Vec<String> {
         let text = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
         let mut all = text(&["--config-net", "--foreground", "--quiet", "--ipv4-only", "--ns-ifname", INSIDE]);
-        let address = lease.address.unwrap_or(network.gateway).to_string();
+        let address = lease.address().unwrap_or(network.gateway).to_string();
         let (prefix, gateway) = (network.subnet.prefix_len().to_string(), network.gateway.to_string());
         all.extend(text(&["--address", &address, "--netmask", &prefix, "--gateway", &gateway]));
         all.extend(text(&["--dns-forward", &FORWARDER.to_string(), "--tcp-ns", "none", "--udp-ns", "none"]));
-        if let Some(mac) = lease.mac {
+        if let Some(mac) = lease.mac() {
             all.extend(text(&["--ns-mac-addr", &mac.to_string()]));
         }
         // Older versions take the outward link's, and refuse to start where that has none, such as a VPN's.
@@ -102,12 +103,15 @@ impl Wire for Pasta {
         self.offline = !taken.contains(&IpNet::V4(Ipv4Net::default()));
         let names = Names { bridge: String::new(), table: String::new() };
         // Everybody has this network for himself, so the addresses need not differ.
-        let network = Network::default_on(pool::choose_subnet(&taken)?, &names);
+        let network = Network::default_on(pool::choose_subnet(pool::candidates(), &taken)?, &names);
         lease.network = "pasta".into();
-        lease.address = Some(pool::choose_address(&network, &[], self.ip)?);
-        lease.mac = self.mac;
+        let address = Some(pool::choose_address(&network, &[], self.ip)?);
+        let (name, interface) = ("pasta".to_owned(), INSIDE.to_owned());
+        let endpoint =
+            Endpoint { network: name, interface, address, mac: self.mac, gateway: true, ..Endpoint::default() };
+        lease.endpoints = vec![endpoint];
         // Found free and let go at once: pasta will bind them, and the child must not hold a copy.
-        lease.ports = Reserved::take(&self.wanted, others)?.ports;
+        lease.ports = Reserved::take(&self.wanted, false, others)?.ports;
         let gateway = self.host_gateway.then_some(IpAddr::V4(network.gateway));
         self.network = Some(network);
         Ok(Facts { gateway, reach: Reach::Forwarded(FORWARDER.into()) })

@@ -1,7 +1,7 @@
 //! `--publish`: which port of the host leads to which port of the container.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
@@ -23,8 +23,8 @@ pub enum Protocol {
 pub struct Port {
     /// The transport protocol.
     pub protocol: Protocol,
-    /// The address of the host that listens; 0.0.0.0 is every address.
-    pub host_ip: Ipv4Addr,
+    /// The address of the host that listens; 0.0.0.0 is every IPv4 address, `::` every IPv6 address.
+    pub host_ip: IpAddr,
     /// The port on the host.
     pub host_port: u16,
     /// The port in the container.
@@ -45,8 +45,8 @@ pub enum HostPort {
 pub struct Wanted {
     /// The transport protocol.
     pub protocol: Protocol,
-    /// The address of the host that listens.
-    pub host_ip: Ipv4Addr,
+    /// The address of the host that listens; none: every address by which the container can be reached.
+    pub host_ip: Option<IpAddr>,
     /// The port on the host.
     pub host: HostPort,
     /// The port in the container.
@@ -57,7 +57,8 @@ pub struct Wanted {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publish(pub Vec<Wanted>);
 
-const FORM: &str = "the form is [IP:][HOST]:CONTAINER[/tcp|udp], for example 8080:80, 127.0.0.1::80 or 53:53/udp";
+const FORM: &str =
+    "the form is [IP:][HOST]:CONTAINER[/tcp|udp], for example 8080:80, 127.0.0.1::80, [::1]:8080:80 or 53:53/udp";
 
 impl FromStr for Publish {
     type Err = Error;
@@ -70,7 +71,8 @@ impl FromStr for Publish {
         };
         let (host_ip, host, container) = split(rest).map_err(fail)?;
         let container = range(container).map_err(fail)?;
-        let host = if host.is_empty() { None } else { Some(range(host).map_err(fail)?) };
+        // As for bind(2), 0 means whichever is free.
+        let host = if matches!(host, "" | "0") { None } else { Some(range(host).map_err(fail)?) };
         let length = container.len();
         let wanted = |(offset, container_port): (usize, u16)| {
             let host = match &host {
@@ -94,18 +96,18 @@ impl FromStr for Publish {
     }
 }
 
-/// Takes `IP:HOST:CONTAINER` apart; the address comes out parsed.
-fn split(text: &str) -> Result<(Ipv4Addr, &str, &str), String> {
+/// Takes `IP:HOST:CONTAINER` apart; the address comes out parsed. An empty one, or `*`, is none.
+fn split(text: &str) -> Result<(Option<IpAddr>, &str, &str), String> {
     let Some((front, container)) = text.rsplit_once(':') else {
-        return Ok((Ipv4Addr::UNSPECIFIED, "", text));
+        return Ok((None, "", text));
     };
     let Some((ip, host)) = front.rsplit_once(':') else {
-        return Ok((Ipv4Addr::UNSPECIFIED, front, container));
+        return Ok((None, front, container));
     };
-    let bare = ip.trim_start_matches('[').trim_end_matches(']');
+    let bare = ip.strip_prefix('[').and_then(|ip| ip.strip_suffix(']')).unwrap_or(ip);
     match bare.parse() {
-        Ok(IpAddr::V4(ip)) => Ok((ip, host, container)),
-        Ok(IpAddr::V6(_)) => Err(format!("{bare} is an IPv6 address; ports are published on IPv4 addresses only")),
+        _ if matches!(ip, "" | "*") => Ok((None, host, container)),
+        Ok(ip) => Ok((Some(ip), host, container)),
         Err(_) => Err(format!("{ip:?} is no IP address")),
     }
 }
@@ -151,16 +153,22 @@ impl fmt::Display for Protocol {
 impl fmt::Display for Port {
     /// As `docker ps` shows it: `0.0.0.0:8080->80/tcp`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}->{}/{}", self.host_ip, self.host_port, self.container_port, self.protocol)
+        write!(f, "{}->{}/{}", self.host(), self.container_port, self.protocol)
     }
 }
 
 impl Port {
+    /// Where it listens: `0.0.0.0:8080`, `[::]:8080`.
+    pub fn host(&self) -> SocketAddr {
+        SocketAddr::new(self.host_ip, self.host_port)
+    }
+
     /// Would both listen at the same place?
     pub fn collides(&self, other: &Self) -> bool {
         let everywhere = self.host_ip.is_unspecified() || other.host_ip.is_unspecified();
         self.protocol == other.protocol
             && self.host_port == other.host_port
+            && self.host_ip.is_ipv4() == other.host_ip.is_ipv4()
             && (everywhere || self.host_ip == other.host_ip)
     }
 }
@@ -178,7 +186,8 @@ mod tests {
                 HostPort::FirstOf(range) if range.len() == 1 => range.start().to_string(),
                 HostPort::FirstOf(range) => format!("{}-{}", range.start(), range.end()),
             };
-            format!("{} {host}->{}/{}", wanted.host_ip, wanted.container_port, wanted.protocol)
+            let ip = wanted.host_ip.map_or("*".to_owned(), |ip| ip.to_string());
+            format!("{ip} {host}->{}/{}", wanted.container_port, wanted.protocol)
         };
         publish.0.iter().map(one).collect::<Vec<_>>().join(", ")
     }
@@ -186,16 +195,23 @@ mod tests {
     #[test]
     fn every_form_that_docker_knows() {
         let table = [
-            ("80", "0.0.0.0 *->80/tcp"),
-            (":80", "0.0.0.0 *->80/tcp"),
-            ("8080:80", "0.0.0.0 8080->80/tcp"),
-            ("53:5353/udp", "0.0.0.0 53->5353/udp"),
+            ("80", "* *->80/tcp"),
+            (":80", "* *->80/tcp"),
+            ("0:80", "* *->80/tcp"),
+            ("::80", "* *->80/tcp"),
+            ("8080:80", "* 8080->80/tcp"),
+            ("53:5353/udp", "* 53->5353/udp"),
+            ("0.0.0.0:8080:80", "0.0.0.0 8080->80/tcp"),
             ("127.0.0.1:8080:80", "127.0.0.1 8080->80/tcp"),
             ("127.0.0.1::80/UDP", "127.0.0.1 *->80/udp"),
-            ("8000-8001:9000-9001", "0.0.0.0 8000->9000/tcp, 0.0.0.0 8001->9001/tcp"),
-            ("80-81", "0.0.0.0 *->80/tcp, 0.0.0.0 *->81/tcp"),
-            ("8000-8010:80", "0.0.0.0 8000-8010->80/tcp"),
-            ("65535:65535", "0.0.0.0 65535->65535/tcp"),
+            ("127.0.0.1:0:80", "127.0.0.1 *->80/tcp"),
+            ("[::1]:8080:80", "::1 8080->80/tcp"),
+            ("[::]::80", ":: *->80/tcp"),
+            ("2001:db8::1:8080:80", "2001:db8::1 8080->80/tcp"),
+            ("8000-8001:9000-9001", "* 8000->9000/tcp, * 8001->9001/tcp"),
+            ("80-81", "* *->80/tcp, * *->81/tcp"),
+            ("8000-8010:80", "* 8000-8010->80/tcp"),
+            ("65535:65535", "* 65535->65535/tcp"),
         ];
         for (text, expected) in table {
             assert_eq!(show(text), expected, "{text}");
@@ -206,14 +222,16 @@ mod tests {
     fn what_is_wrong_is_named() {
         let table = [
             ("", r#""" is no port"#),
-            ("0:80", r#""0" is no port"#),
+            ("0", r#""0" is no port"#),
+            ("0-9:80", r#""0" is no port"#),
             ("65536:80", r#""65536" is no port"#),
             ("+80:80", r#""+80" is no port"#),
             ("80:http", r#""http" is no port"#),
             ("80:", r#""" is no port"#),
             ("80:80/sctp", r#""sctp" is no protocol"#),
             ("host:80:80", r#""host" is no IP address"#),
-            ("[::1]:80:80", "IPv6"),
+            ("[::1:80:80", r#""[::1" is no IP address"#),
+            ("[192.0.2.1::]:80:80", r#"is no IP address"#),
             ("8010-8000:80", "runs backwards"),
             ("8000-8002:80-81", "3 ports of the host for 2"),
             ("8000:80-81", "1 ports of the host for 2"),
@@ -234,5 +252,7 @@ mod tests {
         assert!(tcp("127.0.0.1").collides(&tcp("127.0.0.1")));
         assert!(!tcp("127.0.0.1").collides(&tcp("127.0.0.2")));
         assert!(!tcp("0.0.0.0").collides(&port("0.0.0.0", Protocol::Udp)));
+        assert!(!tcp("0.0.0.0").collides(&tcp("::")));
+        assert!(tcp("::1").collides(&tcp("::")));
     }
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use process::explain;
 
-use crate::NetworkArgs;
+use crate::{NetworkArgs, dns};
 
 /// Asked when the host has no name server that a container could reach (as Docker does).
 const PUBLIC: [&str; 2] = ["8.8.8.8", "8.8.4.4"];
@@ -33,6 +33,8 @@ pub enum Reach {
     Ipv4,
     /// As [`Ipv4`](Self::Ipv4), and at this address a forwarder to the host's own.
     Forwarded(IpAddr),
+    /// All: the [name server](crate::dns) of its own asks them from the host's network namespace.
+    Embedded,
 }
 
 impl Resolv {
@@ -60,6 +62,15 @@ impl Resolv {
             }
         }
         resolv
+    }
+
+    /// Has all questions go to the [name server](crate::dns) inside the container. Names of neighbours have no dot, and
+    /// are asked as they are first, unless somebody wanted it otherwise.
+    pub fn embed(&mut self) {
+        self.nameservers = vec![dns::ADDRESS.to_string()];
+        if !self.options.iter().any(|option| option.starts_with("ndots:")) {
+            self.options.push("ndots:0".to_owned());
+        }
     }
 
     fn apply(&mut self, args: &NetworkArgs) {
@@ -91,6 +102,9 @@ impl Resolv {
 
 /// The name servers that a container with a network namespace of its own can reach.
 fn reachable(host: &Resolv, resolved: &Resolv, reach: &Reach) -> Vec<String> {
+    if *reach == Reach::Embedded && !host.nameservers.is_empty() {
+        return host.nameservers.clone();
+    }
     let usable = |resolv: &Resolv| -> Vec<String> {
         resolv.nameservers.iter().filter(|server| is_remote_ipv4(server)).cloned().collect()
     };
@@ -126,6 +140,8 @@ mod tests {
         assert_eq!(servers(&["127.0.0.53"], &["192.0.2.9"], &Reach::Ipv4), ["192.0.2.9"]);
         assert_eq!(servers(&["127.0.0.53", "::1", "2001:db8::1"], &[], &Reach::Ipv4), PUBLIC);
         assert_eq!(servers(&[], &[], &Reach::Ipv4), PUBLIC);
+        assert_eq!(servers(&["127.0.0.53", "::1"], &[], &Reach::Embedded), ["127.0.0.53", "::1"]);
+        assert_eq!(servers(&[], &[], &Reach::Embedded), PUBLIC);
         let forwarder = Reach::Forwarded("169.254.1.1".parse().unwrap());
         assert_eq!(servers(&["127.0.0.53"], &[], &forwarder), ["169.254.1.1"]);
         assert_eq!(servers(&["192.0.2.1"], &[], &forwarder), ["192.0.2.1"]);

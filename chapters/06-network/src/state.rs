@@ -6,83 +6,39 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::net::Ipv4Addr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use namespaces::running::start_time;
 use nix::fcntl::{Flock, FlockArg};
-use process::{Error, OrCall, Result};
+use process::{Error, Kind, OrCall, Result};
+use rootfs::dirs;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
-use crate::{Mac, Network, Port};
-
-/// What a container holds of the network, for as long as its process lives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lease {
-    /// The container's id.
-    pub container: String,
-    /// Its host name.
-    pub hostname: String,
-    /// `bridge`, `pasta`, `none`, `host` or `container:…`
-    pub network: String,
-    /// Its address, if it has one of its own.
-    pub address: Option<Ipv4Addr>,
-    /// Its hardware address, if it has one of its own.
-    pub mac: Option<Mac>,
-    /// The host's end of its cable.
-    pub link: Option<String>,
-    /// Its published ports.
-    pub ports: Vec<Port>,
-    /// The process that keeps the lease: the engine at first, then the container's first process.
-    pub pid: i32,
-    /// When that process started, in clock ticks since boot (proc_pid_stat(5), field 22).
-    pub start_time: u64,
-}
-
-impl Lease {
-    /// A lease of this process on behalf of `container`.
-    pub fn new(container: &str, hostname: &str, network: &str) -> Self {
-        let mut lease = Self {
-            container: container.to_owned(),
-            hostname: hostname.to_owned(),
-            network: network.to_owned(),
-            address: None,
-            mac: None,
-            link: None,
-            ports: Vec::new(),
-            pid: 0,
-            start_time: 0,
-        };
-        lease.keep_with(std::process::id().cast_signed());
-        lease
-    }
-
-    /// From now on the lease lives as long as process `pid`.
-    pub fn keep_with(&mut self, pid: i32) {
-        self.pid = pid;
-        self.start_time = start_time(pid).unwrap_or_default();
-    }
-
-    /// Is its process gone?
-    pub fn is_stale(&self) -> bool {
-        start_time(self.pid) != Some(self.start_time)
-    }
-}
+use crate::nft::InForce;
+use crate::{Lease, Network};
 
 /// The recorded state, locked until it is dropped.
 pub struct State {
     directory: PathBuf,
+    networks: PathBuf,
     _lock: Flock<File>,
 }
 
 impl State {
-    /// Waits for the lock of the state beneath `run`.
+    /// Waits for the lock of the state beneath `run`. The networks that people have made lie with the engine's data.
     ///
     /// # Errors
     /// As open(2) and flock(2) of `run/network/lock`.
     pub fn lock(run: &Path) -> Result<Self> {
+        Self::lock_at(run, &dirs().data)
+    }
+
+    /// The same, for networks that are kept beneath `data`.
+    ///
+    /// # Errors
+    /// As [`lock`](Self::lock).
+    pub fn lock_at(run: &Path, data: &Path) -> Result<Self> {
         let directory = run.join("network");
         make_dir(&directory)?;
         let path = directory.join("lock");
@@ -90,24 +46,129 @@ impl State {
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
         let file = file.or_call("open", path.display())?;
         let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno);
-        Ok(Self { _lock: lock.or_call("flock", path.display())?, directory })
+        Ok(Self { _lock: lock.or_call("flock", path.display())?, directory, networks: data.join("networks") })
     }
 
     /// The default network, if it stands.
-    pub fn network(&self) -> Option<Network> {
-        read(&self.directory.join("bridge.json"))
+    pub fn default_network(&self) -> Option<Network> {
+        read(&self.directory.join("standing").join(Network::DEFAULT))
     }
 
-    /// Records the default network, or with `None` that it stands no more.
+    /// The networks whose link and rules are there, or are about to be, or were when an engine was killed.
+    pub fn standing(&self) -> Vec<Network> {
+        networks_in(&self.directory.join("standing"))
+    }
+
+    /// Notes that a network stands: before anything is made of it.
     ///
     /// # Errors
-    /// As open(2), write(2), rename(2), unlink(2).
-    pub fn set_network(&self, network: Option<&Network>) -> Result<()> {
-        let path = self.directory.join("bridge.json");
-        match network {
-            Some(network) => write(&path, network),
+    /// As mkdir(2), open(2), write(2), rename(2).
+    pub fn set_standing(&self, network: &Network) -> Result<()> {
+        let path = self.standing_file(network);
+        if read::<Network>(&path).as_ref() == Some(network) {
+            return Ok(());
+        }
+        make_dir(&self.directory.join("standing"))?;
+        write(&path, network)
+    }
+
+    /// Notes that nothing is left of it.
+    ///
+    /// # Errors
+    /// As unlink(2); that it did not stand is no error.
+    pub fn set_gone(&self, network: &Network) -> Result<()> {
+        let path = self.standing_file(network);
+        remove(fs::remove_file(&path), &path)?;
+        // With the last one goes the directory; while there are others, it is not empty.
+        let _ = fs::remove_dir(self.directory.join("standing"));
+        Ok(())
+    }
+
+    /// Removes what was being written when an engine was killed: nobody writes but who has the lock.
+    ///
+    /// # Errors
+    /// As unlink(2).
+    pub fn clear_torn(&self) -> Result<()> {
+        let standing = self.directory.join("standing");
+        for directory in [&self.directory, &standing, &self.directory.join("peers"), &self.networks] {
+            let entries = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+            for path in entries.filter(|path| path.extension() == Some("new".as_ref())) {
+                remove(fs::remove_file(&path), &path)?;
+            }
+        }
+        // It was made for the first network that stands; while one does, it is not empty.
+        let _ = fs::remove_dir(standing);
+        Ok(())
+    }
+
+    /// The rules that were in force when this was written.
+    pub fn rules(&self) -> Option<InForce> {
+        read(&self.directory.join("rules.json"))
+    }
+
+    /// Notes which rules are in force, or that nothing is sure.
+    ///
+    /// # Errors
+    /// As write(2), rename(2), unlink(2).
+    pub fn set_rules(&self, rules: Option<&InForce>) -> Result<()> {
+        let path = self.directory.join("rules.json");
+        match rules {
+            Some(rules) if self.rules().as_ref() == Some(rules) => Ok(()),
+            Some(rules) => write(&path, rules),
             None => remove(fs::remove_file(&path), &path),
         }
+    }
+
+    fn standing_file(&self, network: &Network) -> PathBuf {
+        self.directory.join("standing").join(if network.is_default() { Network::DEFAULT } else { &network.id })
+    }
+
+    /// The networks that people have made, by name.
+    pub fn networks(&self) -> Vec<Network> {
+        networks_in(&self.networks)
+    }
+
+    /// The network that is called `name`, has this id, or is the only one whose id begins so. Of the default network
+    /// only what stands is known.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`], or [`Kind::Conflict`] if the beginning fits several.
+    pub fn network(&self, name: &str) -> Result<Network> {
+        let mut all = self.networks();
+        all.extend(self.default_network());
+        if let Some(at) = all.iter().position(|network| network.name == name || network.id == name) {
+            return Ok(all.swap_remove(at));
+        }
+        let mut fitting = all.into_iter().filter(|network| !name.is_empty() && network.id.starts_with(name));
+        match (fitting.next(), fitting.next()) {
+            (Some(network), None) => Ok(network),
+            (Some(_), Some(_)) => Err(Error::new(Kind::Conflict, format!("network {name} is ambiguous"))
+                .help("several networks' ids begin so; give more digits, or the name")),
+            (None, _) => Err(Error::not_found(format!("network {name} not found"))
+                .help("`network ls` lists them; `network create` makes one")),
+        }
+    }
+
+    /// Writes or replaces a network that a person has made. It is on the disk when this returns.
+    ///
+    /// # Errors
+    /// As mkdir(2), open(2), write(2), fsync(2), rename(2).
+    pub fn put_network(&self, network: &Network) -> Result<()> {
+        make_dir(&self.networks)?;
+        let path = self.networks.join(format!("{}.json", network.id));
+        write(&path, network)?;
+        let synced = File::open(&path).and_then(|file| file.sync_all());
+        let synced = synced.and_then(|()| File::open(&self.networks)?.sync_all());
+        synced.or_call("fsync", path.display())
+    }
+
+    /// Removes a network that a person has made.
+    ///
+    /// # Errors
+    /// As unlink(2); that there is none is no error.
+    pub fn remove_network(&self, id: &str) -> Result<()> {
+        let path = self.networks.join(format!("{id}.json"));
+        remove(fs::remove_file(&path), &path)
     }
 
     /// The directory of a container: its lease and its files of `/etc`.
@@ -161,6 +222,29 @@ pub fn peek(run: &Path, id: &str) -> Option<Lease> {
     read(&run.join("network/containers").join(id).join("lease.json"))
 }
 
+/// Every lease without the lock, each whole; those of processes that are gone too.
+pub fn peek_all(run: &Path) -> Vec<Lease> {
+    let entries = fs::read_dir(run.join("network/containers")).into_iter().flatten();
+    let leases = entries.filter_map(|entry| read(&entry.ok()?.path().join("lease.json")));
+    let mut leases: Vec<Lease> = leases.collect();
+    leases.sort_by(|one, other| one.container.cmp(&other.container));
+    leases
+}
+
+/// Every network that stands, without the lock.
+pub fn peek_networks(run: &Path) -> Vec<Network> {
+    networks_in(&run.join("network/standing"))
+}
+
+fn networks_in(directory: &Path) -> Vec<Network> {
+    let entries = fs::read_dir(directory).into_iter().flatten();
+    let whole =
+        entries.filter_map(|entry| Some(entry.ok()?.path()).filter(|path| path.extension() != Some("new".as_ref())));
+    let mut networks: Vec<Network> = whole.filter_map(|path| read(&path)).collect();
+    networks.sort_by(|one, other| one.name.cmp(&other.name));
+    networks
+}
+
 fn make_dir(path: &Path) -> Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).or_call("mkdir", path.display())
 }
@@ -194,12 +278,12 @@ mod tests {
     #[test]
     fn a_lease_lives_as_long_as_its_process() {
         let run = tempfile::tempdir().unwrap();
-        let state = State::lock(run.path()).unwrap();
+        let state = State::lock_at(run.path(), run.path()).unwrap();
         assert_eq!(state.leases().unwrap(), []);
         let mut lease = Lease::new("abc", "web", "bridge");
-        lease.ports = vec![Port {
+        lease.ports = vec![crate::Port {
             protocol: crate::Protocol::Udp,
-            host_ip: Ipv4Addr::LOCALHOST,
+            host_ip: std::net::Ipv4Addr::LOCALHOST.into(),
             host_port: 53,
             container_port: 53,
         }];
@@ -216,7 +300,7 @@ mod tests {
     #[test]
     fn a_torn_lease_is_swept() {
         let run = tempfile::tempdir().unwrap();
-        let state = State::lock(run.path()).unwrap();
+        let state = State::lock_at(run.path(), run.path()).unwrap();
         fs::create_dir_all(state.container("abc")).unwrap();
         fs::write(state.container("abc").join("lease.json"), "{").unwrap();
         assert_eq!(state.leases().unwrap(), []);

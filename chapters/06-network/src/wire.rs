@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use process::{Child, Keep, Result, explain};
 
+use crate::Lease;
 use crate::netlink::Netlink;
 use crate::resolv::Reach;
-use crate::state::{Lease, State};
+use crate::state::State;
 
 /// What the files in `/etc` need to know of a network.
 #[derive(Debug, Clone)]
@@ -37,7 +38,7 @@ pub trait Wire {
         Vec::new()
     }
 
-    /// Parent, at the end; the lease is forgotten already.
+    /// Parent, at the end; the lease is empty already.
     fn disconnect(&mut self, _state: &State) -> Result<()> {
         Ok(())
     }

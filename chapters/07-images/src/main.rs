@@ -17,6 +17,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
+    network::attend_if_asked();
     cli::main(|cli: Cli| cli.command.run::<Cli>())
 }
 

@@ -29,7 +29,7 @@ pub enum Command {
     Exec(ExecArgs),
     #[command(flatten)]
     Group(GroupCommand),
-    /// Look at networks
+    /// Manage networks
     #[command(subcommand)]
     Network(NetworkCommand),
     /// Say what this machine can do, and the command that mends what it cannot
@@ -80,7 +80,7 @@ impl Command {
             Self::Layer(command) => command.run(),
             Self::Exec(exec) => exec.run(),
             Self::Group(command) => command.run(),
-            Self::Network(command) => command.run(),
+            Self::Network(command) => command.run_with(crate::listing::render),
             Self::Doctor => {
                 let lower = [rootfs::doctor(), namespaces::doctor(), cgroups::doctor()];
                 let upper = [layers::doctor(), network::doctor(), crate::doctor()];

@@ -11,6 +11,7 @@ use oci_spec::image::Digest;
 use process::{Error, Result};
 
 use crate::digest;
+use crate::registry::Short;
 
 /// Where a name without a registry is looked for.
 pub const DOCKER_HUB: &str = "docker.io";
@@ -159,7 +160,11 @@ fn complete(name: &str) -> (String, String) {
     let is_registry = |first: &str| {
         first.contains(['.', ':']) || first == "localhost" || first.bytes().any(|byte| byte.is_ascii_uppercase())
     };
-    let (domain, path) = match name.split_once('/') {
+    let whole = match name.split_once('/') {
+        Some((first, _)) if is_registry(first) => None,
+        _ => Short::get().complete(name),
+    };
+    let (domain, path) = match whole.as_deref().unwrap_or(name).split_once('/') {
         Some((first, path)) if is_registry(first) => (first, path),
         _ => (DOCKER_HUB, name),
     };

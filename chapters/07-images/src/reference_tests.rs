@@ -89,4 +89,28 @@ proptest! {
             prop_assert_eq!(&reference.familiar().parse::<Reference>().unwrap(), &reference);
         }
     }
+
+    #[test]
+    fn what_is_made_of_the_grammars_own_letters_keeps_its_meaning(text in "[a-z0-9A-Z._:/@-]{1,60}") {
+        if let Ok(reference) = text.parse::<Reference>() {
+            prop_assert_eq!(&reference.to_string().parse::<Reference>().unwrap(), &reference);
+            prop_assert_eq!(&reference.familiar().parse::<Reference>().unwrap(), &reference);
+            // What goes into an address is not more than one.
+            prop_assert!(!reference.path().split('/').any(|part| part.is_empty() || part.starts_with('.')));
+            prop_assert!(!reference.domain().contains(['/', '@', '?', '#']));
+            prop_assert!(!reference.wanted().contains(['/', '?', '#']));
+        }
+    }
+
+    #[test]
+    fn a_digest_decides_what_is_asked_for(
+        name in "[a-z]{1,8}(/[a-z]{1,8})?", tag in "[A-Za-z0-9_]{1,9}", hex in "[0-9a-f]{64}",
+    ) {
+        let reference: Reference = format!("{name}:{tag}@sha256:{hex}").parse().unwrap();
+        prop_assert_eq!(reference.wanted(), format!("sha256:{hex}"));
+        prop_assert_eq!(reference.tag(), Some(tag.as_str()));
+        // A digest of another length is none.
+        let torn = format!("{name}@sha256:{}", &hex[1..]).parse::<Reference>();
+        prop_assert!(torn.is_err());
+    }
 }

@@ -36,7 +36,7 @@ pub enum Command {
     Exec(ExecArgs),
     #[command(flatten)]
     Group(GroupCommand),
-    /// Look at networks
+    /// Manage networks
     #[command(subcommand)]
     Network(NetworkCommand),
     /// Look at the filter of system calls
@@ -94,7 +94,7 @@ impl Command {
             Self::Layer(command) => command.run(),
             Self::Exec(args) => args.run(),
             Self::Group(command) => command.run(),
-            Self::Network(command) => command.run(),
+            Self::Network(command) => command.run_with(images::listing::render),
             Self::Seccomp(command) => command.run(),
             Self::Audit(args) => args.run(),
             Self::Doctor => {

@@ -9,7 +9,7 @@
 //! | [`duration`] | durations as people write them |
 //! | [`program`] | all commands of the step |
 
-pub mod duration;
+pub use images::duration;
 pub mod engine;
 pub mod file;
 pub mod oci;

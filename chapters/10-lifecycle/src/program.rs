@@ -9,7 +9,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Subcommand};
 use clap_complete::Shell;
 use images::ImageCommand;
 use layers::VolumeCommand;
-use layers::cli::{CommitArgs, DiffArgs};
+use layers::cli::{CommitArgs, DiffArgs, ExportArgs};
 use network::NetworkCommand;
 use process::{Result, cli};
 use security::AuditArgs;
@@ -19,6 +19,7 @@ use crate::engine::cp::CpArgs;
 use crate::engine::events::EventsArgs;
 use crate::engine::exec::ExecArgs;
 use crate::engine::inspect::InspectArgs;
+use crate::engine::networks;
 use crate::engine::options::CreateArgs;
 use crate::engine::pause::PauseArgs;
 use crate::engine::ports::PortArgs;
@@ -78,6 +79,8 @@ pub enum Command {
     Diff(DiffArgs),
     /// Write what a container changed as a layer, a tar archive
     Commit(CommitArgs),
+    /// Write everything in a container's root as a tar archive
+    Export(ExportArgs),
     /// Change the limits and the restart policy of containers
     Update(Box<UpdateArgs>),
     /// Give a container another name
@@ -93,7 +96,7 @@ pub enum Command {
     /// Manage volumes
     #[command(subcommand)]
     Volume(VolumeCommand),
-    /// Look at networks
+    /// Manage networks
     #[command(subcommand)]
     Network(NetworkCommand),
     /// Say what a container may still do, beside what the host's root may
@@ -145,13 +148,14 @@ impl Command {
             Self::Cp(args) => args.run(),
             Self::Diff(args) => args.run(),
             Self::Commit(args) => args.run(),
+            Self::Export(args) => args.run(),
             Self::Update(args) => args.run(),
             Self::Rename(args) => args.run(),
             Self::Rm(args) => args.run(),
             Self::Container(ContainerCommand::Prune(args)) => args.run(),
             Self::Image(Images(command)) => command.run(),
             Self::Volume(command) => command.run(),
-            Self::Network(command) => command.run(),
+            Self::Network(command) => networks::run(command),
             Self::Audit(args) => args.run(),
             Self::Seccomp(command) => command.run(),
             Self::Doctor => doctor(),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use process::{Result, explain};
 
@@ -21,8 +21,10 @@ impl Netlink {
         message.header.prefix_len = address.prefix_len();
         message.header.family = family(address.addr());
         message.attributes = vec![AddressAttribute::Local(address.addr()), AddressAttribute::Address(address.addr())];
-        if let IpNet::V4(net) = address {
-            message.attributes.push(AddressAttribute::Broadcast(net.broadcast()));
+        match address {
+            IpNet::V4(net) => message.attributes.push(AddressAttribute::Broadcast(net.broadcast())),
+            // We hand each address out once; without this it could not be used until the kernel had asked around.
+            IpNet::V6(_) => message.header.flags = AddressHeaderFlags::Nodad,
         }
         let object = format!("{address} to {name}");
         self.ask("address add", &object, RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)?;

@@ -28,6 +28,8 @@ pub struct Link {
     pub bridge: bool,
     /// The largest packet it carries, in bytes.
     pub mtu: u32,
+    /// Its hardware address, empty if it has none.
+    pub mac: Vec<u8>,
 }
 
 /// The far end of a veth pair: where it appears, and as what.
@@ -60,7 +62,13 @@ impl Netlink {
     /// # Errors
     /// `ENODEV` if there is none.
     pub fn link(&mut self, name: &str) -> Result<Link> {
-        let found = self.links()?.into_iter().find(|link| link.name == name);
+        let (mut query, mut found) = (LinkMessage::default(), None);
+        query.attributes.push(LinkAttribute::IfName(name.into()));
+        self.query("link show", name, RouteNetlinkMessage::GetLink(query), |answer| {
+            if let RouteNetlinkMessage::NewLink(message) = answer {
+                found = Some(Link::new(message));
+            }
+        })?;
         found.ok_or_else(|| Error::call("link show", name, Errno::ENODEV))
     }
 
@@ -99,7 +107,7 @@ impl Netlink {
         Ok(())
     }
 
-    fn add(&mut self, verb: &str, name: &str, attributes: Vec<LinkAttribute>) -> Result<()> {
+    pub(super) fn add(&mut self, verb: &str, name: &str, attributes: Vec<LinkAttribute>) -> Result<()> {
         let mut message = LinkMessage::default();
         message.attributes = attributes;
         self.ask(verb, name, RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL)
@@ -155,11 +163,25 @@ impl Netlink {
     /// # Errors
     /// `EOPNOTSUPP` if the link is no bridge port.
     pub fn set_hairpin(&mut self, name: &str) -> Result<()> {
-        let port = InfoPortData::BridgePort(vec![InfoBridgePort::HairpinMode(true)]);
-        let info = vec![LinkInfo::PortKind(InfoPortKind::Bridge), LinkInfo::PortData(port)];
-        self.set("link set hairpin on", name, LinkAttribute::LinkInfo(info))?;
+        self.set_port("link set hairpin on", name, InfoBridgePort::HairpinMode(true))?;
         explain!(6, "it may also call itself", "netlink: link set {name} type bridge_slave hairpin on");
         Ok(())
+    }
+
+    /// `ip link set NAME type bridge_slave isolated on`: the bridge passes nothing from one isolated port to another.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` if the link is no bridge port.
+    pub fn set_isolated(&mut self, name: &str) -> Result<()> {
+        self.set_port("link set isolated on", name, InfoBridgePort::Isolated(true))?;
+        explain!(6, "kept from its neighbours", "netlink: link set {name} type bridge_slave isolated on");
+        Ok(())
+    }
+
+    fn set_port(&mut self, verb: &str, name: &str, option: InfoBridgePort) -> Result<()> {
+        let port = InfoPortData::BridgePort(vec![option]);
+        let info = vec![LinkInfo::PortKind(InfoPortKind::Bridge), LinkInfo::PortData(port)];
+        self.set(verb, name, LinkAttribute::LinkInfo(info))
     }
 
     fn set(&mut self, verb: &str, name: &str, attribute: LinkAttribute) -> Result<()> {
@@ -190,13 +212,21 @@ impl Netlink {
 impl Link {
     fn new(message: LinkMessage) -> Self {
         let up = message.header.flags.contains(LinkFlags::Up);
-        let mut link =
-            Self { index: message.header.index, name: String::new(), master: None, up, bridge: false, mtu: 0 };
+        let mut link = Self {
+            index: message.header.index,
+            name: String::new(),
+            master: None,
+            up,
+            bridge: false,
+            mtu: 0,
+            mac: Vec::new(),
+        };
         for attribute in message.attributes {
             match attribute {
                 LinkAttribute::IfName(name) => link.name = name,
                 LinkAttribute::Controller(index) => link.master = Some(index),
                 LinkAttribute::Mtu(mtu) => link.mtu = mtu,
+                LinkAttribute::Address(mac) => link.mac = mac,
                 LinkAttribute::LinkInfo(info) => link.bridge = info.contains(&LinkInfo::Kind(InfoKind::Bridge)),
                 _ => {}
             }

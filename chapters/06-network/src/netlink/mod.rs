@@ -5,8 +5,11 @@
 //! namespace in which it was opened, so the child opens its own.
 
 mod address;
+mod child;
 mod link;
+mod neighbour;
 mod route;
+mod vxlan;
 
 use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
@@ -14,8 +17,11 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::errno::Errno;
 use process::{Error, OrCall, Result};
 
+pub use child::{Child, IpvlanFlag, IpvlanMode, MacvlanMode};
 pub use link::{Link, VethPeer};
+pub use neighbour::Neighbour;
 pub use route::Route;
+pub use vxlan::Vxlan;
 
 /// A connection to the kernel's view of links, addresses and routes of one network namespace.
 pub struct Netlink {
@@ -39,6 +45,18 @@ impl Netlink {
     fn ask(&mut self, verb: &str, object: &str, message: RouteNetlinkMessage, flags: u16) -> Result<()> {
         self.send(message, NLM_F_REQUEST | NLM_F_ACK | flags).or_call(verb, object)?;
         self.answers(verb, object, |_| {})
+    }
+
+    /// Asks for one object, which is given to `each`.
+    fn query(
+        &mut self,
+        verb: &str,
+        object: &str,
+        query: RouteNetlinkMessage,
+        each: impl FnMut(RouteNetlinkMessage),
+    ) -> Result<()> {
+        self.send(query, NLM_F_REQUEST | NLM_F_ACK).or_call(verb, object)?;
+        self.answers(verb, object, each)
     }
 
     /// Sends a query; gives each object of the answer to `each`.

@@ -8,6 +8,7 @@ use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::errno::Errno;
 use process::{Result, explain};
 
 use super::{Netlink, address::family};
@@ -27,20 +28,31 @@ impl Netlink {
     /// # Errors
     /// `ENETUNREACH` if no address of a link that is up leads to the gateway, `EEXIST` if there is one already.
     pub fn add_default_route(&mut self, gateway: IpAddr) -> Result<()> {
-        let mut message = RouteMessage::default();
-        message.header = RouteHeader {
-            address_family: family(gateway),
-            table: RouteHeader::RT_TABLE_MAIN,
-            protocol: RouteProtocol::Boot,
-            scope: RouteScope::Universe,
-            kind: RouteType::Unicast,
-            ..RouteHeader::default()
-        };
-        message.attributes = vec![RouteAttribute::Gateway(RouteAddress::from(gateway))];
+        let message = default_route(family(gateway), Some(gateway));
         let object = format!("default via {gateway}");
         self.ask("route add", &object, RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL)?;
         explain!(6, "everything else goes by the gateway", "netlink: route add default via {gateway}");
         Ok(())
+    }
+
+    /// Has the default route lead to `gateway`, or nowhere: `ip route replace default via GATEWAY`.
+    ///
+    /// # Errors
+    /// As [`add_default_route`](Self::add_default_route).
+    pub fn turn_default_route(&mut self, ipv6: bool, gateway: Option<IpAddr>) -> Result<()> {
+        let family = if ipv6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
+        // Not replaced: for IPv6 the kernel would keep the old one beside it.
+        loop {
+            let message = default_route(family, None);
+            match self.ask("route delete", "default", RouteNetlinkMessage::DelRoute(message), 0) {
+                // ESRCH: there is none, or no more.
+                Err(error) if matches!(error.errno(), Some(Errno::ESRCH | Errno::ENODEV | Errno::EAFNOSUPPORT)) => {
+                    break;
+                }
+                done => done?,
+            }
+        }
+        gateway.map_or(Ok(()), |gateway| self.add_default_route(gateway))
     }
 
     /// The routes of every table, IPv4 and IPv6.
@@ -64,6 +76,22 @@ impl Netlink {
         }
         Ok(found)
     }
+}
+
+/// A message about the default route of the main table.
+fn default_route(address_family: AddressFamily, gateway: Option<IpAddr>) -> RouteMessage {
+    let mut message = RouteMessage::default();
+    message.header = RouteHeader {
+        address_family,
+        table: RouteHeader::RT_TABLE_MAIN,
+        protocol: RouteProtocol::Boot,
+        scope: RouteScope::Universe,
+        kind: RouteType::Unicast,
+        ..RouteHeader::default()
+    };
+    message.attributes =
+        gateway.map(|gateway| RouteAttribute::Gateway(RouteAddress::from(gateway))).into_iter().collect();
+    message
 }
 
 fn destination(message: &RouteMessage) -> Option<IpNet> {

@@ -83,6 +83,19 @@ pub fn pid_of(sandbox: &Sandbox, name: &str) -> Outcome<i32> {
     Err(format!("no record of {name}"))?
 }
 
+/// The ports of the host that lead to container `name`, from its lease.
+pub fn host_ports(sandbox: &Sandbox, name: &str) -> Outcome<Vec<u16>> {
+    let wanted = format!("\"name\": \"{name}\",");
+    for entry in std::fs::read_dir(sandbox.run_dir().join("network/containers"))? {
+        let text = std::fs::read_to_string(entry?.path().join("lease.json"))?;
+        if text.lines().any(|line| line.trim() == wanted) {
+            let ports = text.lines().filter_map(|line| line.trim().strip_prefix("\"host_port\": "));
+            return Ok(ports.filter_map(|port| port.trim_end_matches(',').parse().ok()).collect());
+        }
+    }
+    Err(format!("no lease of {name}"))?
+}
+
 /// Where a program of a test runs. The harness joins the host, 192.0.2.2, to the world outside, 192.0.2.1.
 #[derive(Debug, Clone, Copy)]
 pub enum Place {
@@ -114,29 +127,41 @@ pub fn inside(place: Place, program: &str) -> Run {
     })
 }
 
+/// One ping from there, with a second to come back.
+pub fn ping(from: Place, address: &str) -> Outcome<Done> {
+    let program = if address.contains(':') { "ping6" } else { "ping" };
+    inside(from, "busybox").args([program, "-c", "1", "-W", "1", address]).run()
+}
+
 // As with HTTP the caller speaks first and hangs up last: the pasta of Debian 12 loses what a server says unasked.
 const SERVE_TCP: &str = r#"
-    use IO::Socket::INET; $| = 1;
-    $s = IO::Socket::INET->new(LocalPort => $ARGV[0], Listen => 9, ReuseAddr => 1) or die $!;
+    use IO::Socket::IP; $| = 1;
+    $s = IO::Socket::IP->new(LocalHost => $ARGV[2], LocalPort => $ARGV[0], Listen => 9, ReuseAddr => 1) or die "$@ $!";
     print "ready\n";
     while ($c = $s->accept) { $l = <$c>; print $c "$ARGV[1] ", $c->peerhost, "\n"; $c->flush; $l = <$c>; close $c }
 "#;
 const SERVE_UDP: &str = r#"
-    use IO::Socket::INET; $| = 1;
-    $s = IO::Socket::INET->new(LocalPort => $ARGV[0], Proto => "udp") or die $!;
+    use IO::Socket::IP; use Socket; $| = 1;
+    $s = IO::Socket::IP->new(LocalHost => $ARGV[2], LocalPort => $ARGV[0], Type => SOCK_DGRAM) or die "$@ $!";
     print "ready\n";
-    while ($p = $s->recv($b, 99)) { $s->send("$ARGV[1] " . $s->peerhost . "\n") }
+    while ($p = $s->recv($b, 99)) { (undef, $h) = Socket::getnameinfo($p, Socket::NI_NUMERICHOST()); $s->send("$ARGV[1] $h\n", 0, $p) }
 "#;
 const CALL: &str = r#"
-    use IO::Socket::INET; alarm 4;
-    $s = IO::Socket::INET->new(PeerAddr => $ARGV[1], PeerPort => $ARGV[2], Proto => $ARGV[0], Timeout => 2) or die "$@\n";
+    use IO::Socket::IP; use Socket; alarm 4;
+    $t = $ARGV[0] eq "udp" ? SOCK_DGRAM : SOCK_STREAM;
+    $s = IO::Socket::IP->new(PeerHost => $ARGV[1], PeerPort => $ARGV[2], Type => $t, Timeout => 2) or die "$@\n";
     if ($ARGV[0] eq "udp") { $s->send("hi"); $s->recv($b, 99); print $b } else { print $s "hi\n"; $s->flush; print scalar <$s> }
 "#;
 
 /// A server there that answers `NAME ADDRESS-OF-THE-CALLER`.
 pub fn serve(place: Place, protocol: &str, port: u16, name: &str) -> Outcome<Background> {
+    serve_at(place, protocol, "0.0.0.0", port, name)
+}
+
+/// The same at an address, `::` for IPv6.
+pub fn serve_at(place: Place, protocol: &str, address: &str, port: u16, name: &str) -> Outcome<Background> {
     let program = if protocol == "udp" { SERVE_UDP } else { SERVE_TCP };
-    let mut server = inside(place, "perl").args(["-e", program, &port.to_string(), name]).spawn()?;
+    let mut server = inside(place, "perl").args(["-e", program, &port.to_string(), name, address]).spawn()?;
     server.says("ready")?;
     Ok(server)
 }

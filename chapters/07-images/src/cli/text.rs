@@ -1,46 +1,10 @@
-//! Tables, sizes and ages as Docker writes them (go-units, text/tabwriter).
+//! Sizes and times as Docker writes them (go-units).
 
 use std::time::{Duration, SystemTime};
 
 use oci_spec::image::ImageConfiguration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-
-/// Columns with three spaces between them.
-pub struct Table {
-    rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    /// A table with this first line.
-    pub fn new(heads: &[&str]) -> Self {
-        Self { rows: vec![heads.iter().map(|&head| head.to_owned()).collect()] }
-    }
-
-    /// Adds a line.
-    pub fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells);
-    }
-
-    /// The whole table.
-    pub fn render(&self) -> String {
-        let columns = self.rows.first().map_or(0, Vec::len);
-        let width = |column: usize| {
-            self.rows.iter().filter_map(|row| Some(row.get(column)?.chars().count())).max().unwrap_or(0)
-        };
-        let widths: Vec<_> = (0..columns).map(width).collect();
-        let line = |row: &Vec<String>| {
-            let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}"));
-            cells.collect::<Vec<_>>().join("   ").trim_end().to_owned() + "\n"
-        };
-        self.rows.iter().map(line).collect()
-    }
-
-    /// Writes it to standard output.
-    pub fn print(&self) {
-        print!("{}", self.render());
-    }
-}
 
 /// `77.8MB`: powers of ten, three digits.
 pub fn human_size(bytes: u64) -> String {
@@ -64,6 +28,13 @@ pub fn created(config: &ImageConfiguration) -> Option<SystemTime> {
 /// RFC 3339, with fractions and offset.
 pub fn parse_time(text: &str) -> Option<SystemTime> {
     OffsetDateTime::parse(text, &Rfc3339).ok().map(SystemTime::from)
+}
+
+/// `2024-01-02 03:04:05 +0000 UTC`, as Go prints a time.
+pub fn docker_time(time: SystemTime) -> String {
+    let at = OffsetDateTime::from(time);
+    let (date, clock) = (at.date(), at.time());
+    format!("{date} {:02}:{:02}:{:02} +0000 UTC", clock.hour(), clock.minute(), clock.second())
 }
 
 /// `2 weeks ago`
@@ -103,12 +74,5 @@ mod tests {
         assert_eq!(ages[..5], ["Less than a second", "59 seconds", "About a minute", "59 minutes", "About an hour"]);
         assert_eq!(ages[5..], ["25 hours", "3 days", "2 weeks", "3 months", "2 years"]);
         assert!(parse_time("2024-01-02T03:04:05.678901234+02:00").is_some());
-    }
-
-    #[test]
-    fn columns_line_up() {
-        let mut table = Table::new(&["A", "LONG"]);
-        table.row(vec!["word".into(), "x".into()]);
-        assert_eq!(table.render(), "A      LONG\nword   x\n");
     }
 }

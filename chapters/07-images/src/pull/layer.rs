@@ -1,14 +1,19 @@
-//! One layer: network → digest and file → decompression → digest → unpacking, in one pass.
+//! One layer in one pass: network → digest and file → decompression and digest → files, each in a thread of its own.
+//!
+//! The three overlap: while the registry sends, what came before is decompressed, and what that gave is
+//! written. [Pipes](super::pipe) between them hold a few pieces, so no layer is ever in memory as a whole.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use oci_spec::image::{Descriptor, Digest};
 use process::{Error, Kind, OrCall, Result};
 
 use super::decompress::decompress;
+use super::pipe::{Inlet, Outlet, pipe};
 use super::progress::{Progress, State};
 use crate::digest::{self, Hashing};
 use crate::manifest;
@@ -36,6 +41,17 @@ pub struct Layer<'a> {
 #[derive(Clone, Copy)]
 pub struct Stopped<'a>(pub &'a AtomicBool);
 
+/// What a layer is brought with.
+struct Pass<'a> {
+    layer: &'a Layer<'a>,
+    store: &'a Store,
+    registry: &'a Registry,
+    progress: &'a dyn Progress,
+    stopped: Stopped<'a>,
+    /// Its files could not be written: then the rest of it is of no use.
+    given_up: AtomicBool,
+}
+
 impl Layer<'_> {
     /// Fetches and unpacks what is missing. The packed archive is kept once it is verified; the
     /// unpacked one is for the caller to keep.
@@ -46,7 +62,7 @@ impl Layer<'_> {
         progress: &dyn Progress,
         stopped: Stopped<'_>,
     ) -> Result<Option<Unpacked>> {
-        let result = self.attempt(store, registry, progress, stopped);
+        let result = Pass { layer: self, store, registry, progress, stopped, given_up: AtomicBool::new(false) }.run();
         let state = if result.is_ok() { State::Complete } else { State::Failed };
         progress.state(self.number, self.blob, state);
         result.map_err(|error| {
@@ -54,86 +70,135 @@ impl Layer<'_> {
             if error.what().contains(name) { error } else { error.at(format!("layer {name}")) }
         })
     }
+}
 
-    fn attempt(
-        &self,
-        store: &Store,
-        registry: &Registry,
-        progress: &dyn Progress,
-        stopped: Stopped<'_>,
-    ) -> Result<Option<Unpacked>> {
-        std::fs::create_dir_all(self.directory.join("diff")).or_call("mkdir", self.directory.display())?;
-        let temporary = self.directory.join("blob");
-        let source: Box<dyn Read> = match self.has_blob {
-            true => Box::new(store.open_blob(self.blob.digest())?),
-            false => Box::new(registry.blob(self.blob)),
-        };
-        let copy = match self.has_blob {
-            true => None,
-            false => Some(File::create_new(&temporary).or_call("create", temporary.display())?),
-        };
-        let tick = |bytes: u64| progress.advance(self.number, bytes);
-        let mut blob = Hashing::new(Tee { source, copy, tick: &tick, stopped });
-        let unpacked = self.unpack(&mut blob);
-        if unpacked.as_ref().is_err_and(|error| error.kind() != Kind::Corrupt) {
+impl Pass<'_> {
+    fn run(&self) -> Result<Option<Unpacked>> {
+        let tree = self.layer.directory.join("diff");
+        std::fs::create_dir_all(&tree).or_call("mkdir", tree.display())?;
+        let (inlet, outlet) = pipe();
+        let (fetched, unpacked) = thread::scope(|scope| {
+            let fetching = scope.spawn(|| self.fetch(inlet));
+            let unpacked = self.unpack(outlet, &tree);
+            if is_ours(&unpacked) {
+                self.given_up.store(true, Ordering::Relaxed);
+            }
+            (join(fetching), unpacked)
+        });
+        // What looks like a bad archive is most often a blob that is not the right one: that comes first.
+        if is_ours(&unpacked) {
             return unpacked;
         }
-        // What looks like a bad archive is most often a blob that is not the right one: that comes first.
-        io::copy(&mut blob, &mut io::sink()).map_err(unpack::read_error)?;
-        let size = blob.count();
-        let (got, tee) = blob.finish();
-        let what = format!("the blob {}", self.blob.digest());
-        registry::size(&what, self.blob.size(), size).map_err(|error| self.in_store(error))?;
-        digest::differ(&what, self.blob.digest(), &got).map_err(|error| self.in_store(error))?;
-        let unpacked = unpacked?;
-        if let Some(file) = tee.copy {
-            store.keep_blob(&file, &temporary, self.blob.digest())?;
+        let (copy, unpacked) = (fetched?, unpacked?);
+        if let Some(copy) = copy {
+            self.store.keep_blob(&copy, &self.temporary(), self.layer.blob.digest())?;
         }
         Ok(unpacked)
     }
 
-    /// Unpacks the archive and verifies it; or only passes over it if it has been unpacked before.
-    fn unpack(&self, blob: impl Read) -> Result<Option<Unpacked>> {
-        if self.has_tree {
+    fn temporary(&self) -> PathBuf {
+        self.layer.directory.join("blob")
+    }
+
+    /// Fetches and verifies the packed archive, and passes it on meanwhile. Gives the copy of it, which is on the disk.
+    fn fetch(&self, inlet: Inlet) -> Result<Option<File>> {
+        let (blob, temporary) = (self.layer.blob, self.temporary());
+        let source: Box<dyn Read> = match self.layer.has_blob {
+            true => Box::new(self.store.open_blob(blob.digest())?),
+            false => Box::new(self.registry.blob(blob)),
+        };
+        let copy = match self.layer.has_blob {
+            true => None,
+            false => Some(File::create_new(&temporary).or_call("create", temporary.display())?),
+        };
+        let mut bytes = Hashing::new(Tee { source, copy, path: &temporary, pass: self });
+        // Whoever unpacks stops at the first thing that is wrong; whether the blob is, only its end tells.
+        inlet.fill(&mut bytes).and_then(|()| io::copy(&mut bytes, &mut io::sink())).map_err(unpack::read_error)?;
+        let size = bytes.count();
+        let (got, tee) = bytes.finish();
+        let what = format!("the blob {}", blob.digest());
+        registry::size(&what, blob.size(), size).map_err(|error| self.in_store(error))?;
+        digest::differ(&what, blob.digest(), &got).map_err(|error| self.in_store(error))?;
+        if let Some(copy) = &tee.copy {
+            // Now, while others still write.
+            copy.sync_all().or_call("fsync", temporary.display())?;
+        }
+        Ok(tee.copy)
+    }
+
+    /// Unpacks the archive and verifies it; nothing if it has been unpacked before.
+    fn unpack(&self, packed: Outlet, tree: &Path) -> Result<Option<Unpacked>> {
+        if self.layer.has_tree {
             return Ok(None);
         }
-        let limits = Limits::from_env().for_blob(self.blob.size());
-        let mut archive = Hashing::new(decompress(manifest::compression(self.blob)?, blob));
-        let unpacked = unpack::unpack(&mut archive, &self.directory.join("diff"), limits)?;
-        let (diff_id, _) = archive.finish();
-        let what = format!("the unpacked layer {}", digest::short(self.blob.digest()));
-        digest::differ(&what, self.diff_id, &diff_id)?;
+        let blob = self.layer.blob;
+        let compression = manifest::compression(blob)?;
+        let (inlet, archive) = pipe();
+        let (diff_id, unpacked) = thread::scope(|scope| {
+            let decompressing = scope.spawn(move || {
+                let mut archive = Hashing::new(decompress(compression, packed));
+                inlet.fill(&mut archive).map_err(unpack::read_error)?;
+                Ok::<_, Error>(archive.finish().0)
+            });
+            let unpacked = unpack::unpack(archive, tree, Limits::from_env().for_blob(blob.size()));
+            (join(decompressing), unpacked)
+        });
+        if is_ours(&unpacked) {
+            return unpacked.map(Some);
+        }
+        // If nothing can be decompressed, the archive's end is only what comes of it.
+        let diff_id = diff_id?;
+        let unpacked = unpacked?;
+        let what = format!("the unpacked layer {}", digest::short(blob.digest()));
+        digest::differ(&what, self.layer.diff_id, &diff_id)?;
         Ok(Some(unpacked))
     }
 
     /// A blob of the store that is damaged goes away, so that the next pull fetches it anew.
     fn in_store(&self, error: Error) -> Error {
-        if self.has_blob {
+        if self.layer.has_blob {
             error.help("the copy in the store is damaged: remove the image and pull it again")
         } else {
             error
         }
     }
+
+    /// Is somebody waiting for this layer?
+    fn is_wanted(&self) -> io::Result<()> {
+        let (stopped, given_up) = (self.stopped.0.load(Ordering::Relaxed), self.given_up.load(Ordering::Relaxed));
+        match stopped || given_up {
+            true => Err(io::Error::other(Error::new(Kind::Conflict, "another layer has failed"))),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Did this machine fail, not the data?
+fn is_ours<T>(result: &Result<T>) -> bool {
+    result.as_ref().is_err_and(|error| error.kind() != Kind::Corrupt)
+}
+
+/// What the thread gave, or its panic.
+fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// A reader that keeps a copy of what passes, and stops when it is told to.
 struct Tee<'a> {
     source: Box<dyn Read + 'a>,
     copy: Option<File>,
-    tick: &'a dyn Fn(u64),
-    stopped: Stopped<'a>,
+    path: &'a Path,
+    pass: &'a Pass<'a>,
 }
 
 impl Read for Tee<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.stopped.0.load(Ordering::Relaxed) {
-            return Err(io::Error::other(Error::new(Kind::Conflict, "another layer has failed")));
-        }
+        self.pass.is_wanted()?;
         let length = self.source.read(buffer)?;
         if let Some(copy) = &mut self.copy {
-            copy.write_all(&buffer[..length])?;
+            copy.write_all(&buffer[..length]).or_call("write", self.path.display()).map_err(io::Error::other)?;
         }
-        (self.tick)(length as u64);
+        self.pass.progress.advance(self.pass.layer.number, length as u64);
         Ok(length)
     }
 }

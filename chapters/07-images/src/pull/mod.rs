@@ -2,14 +2,17 @@
 
 mod decompress;
 mod layer;
+mod pipe;
 mod progress;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use nix::errno::Errno;
 use oci_spec::image::{Descriptor, Digest, ImageConfiguration, ImageManifest, MediaType};
 use process::{Error, Kind, Result};
 
+pub(crate) use decompress::decompress;
 pub use progress::{Bars, Lines, Progress, Silent, State, for_terminal};
 
 use crate::manifest::{self, Parsed};
@@ -60,8 +63,9 @@ pub fn pull(
     let hold = store.hold()?;
     let result = attempt(store, reference, platform, progress);
     drop(hold);
-    // What a broken connection left is of use to the next try; what belongs to a bad image is not.
-    if result.as_ref().is_err_and(|error| error.kind() == Kind::Corrupt) {
+    // What a broken connection left is of use to the next try; what belongs to a bad image is not, nor what fills a disk.
+    let is_full = |error: &Error| matches!(error.errno(), Some(Errno::ENOSPC | Errno::EDQUOT));
+    if result.as_ref().is_err_and(|error| error.kind() == Kind::Corrupt || is_full(error)) {
         store.sweep()?;
     }
     result
@@ -170,6 +174,9 @@ impl Plan<'_> {
     fn layers(&self, progress: &dyn Progress) -> Result<()> {
         let diff_ids = manifest::diff_ids(self.config)?;
         let chain = manifest::chain_ids(&diff_ids);
+        // Another process may be bringing the same layers: then this one waits, and finds them here.
+        let waiting = || progress.message("Waiting for another pull of the same layers");
+        let _claim = self.store.claim(&chain, waiting)?;
         let mut layers: Vec<_> = self
             .manifest
             .layers()

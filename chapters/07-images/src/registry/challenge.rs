@@ -99,4 +99,11 @@ mod tests {
         assert_eq!(parse(&["Negotiate", "Bearer"]), None);
         assert!(parse(&["=\"", "\"", "Bearer realm=\"unfinished"]).is_some());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_header_is_read_to_its_end(header in "(Bearer|Basic|[a-z]{0,4})?[ =,\"\\\\a-z\\PC]{0,60}") {
+            let _ = Challenge::parse([header.as_str()].into_iter());
+        }
+    }
 }

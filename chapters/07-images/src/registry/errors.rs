@@ -6,8 +6,6 @@ use process::{Error, Kind};
 
 use super::endpoint::is_loopback;
 use super::http::Answer;
-use crate::Reference;
-
 /// The way out that needs nobody else (the image `host` is made of this machine's own programs).
 const OFFLINE: &str = "without a network, `run host sh` runs this machine's own programs";
 
@@ -37,7 +35,7 @@ fn certificate(why: &str) -> &'static str {
     if why.contains("CaUsedAsEndEntity") {
         "the registry's certificate is its own CA: make one with -addext basicConstraints=CA:FALSE"
     } else {
-        "a private CA's certificate is trusted when SSL_CERT_FILE names it"
+        "a private CA's certificate is trusted as /etc/containers/certs.d/HOST:PORT/ca.crt, or when SSL_CERT_FILE names it"
     }
 }
 
@@ -45,6 +43,7 @@ fn certificate(why: &str) -> &'static str {
 pub fn broken(host: &str, error: &std::io::Error) -> Error {
     let why = match error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>()) {
         Some(ureq::Error::Timeout(_)) => "it said nothing for too long".to_owned(),
+        _ if error.kind() == std::io::ErrorKind::TimedOut => "it said next to nothing for too long".to_owned(),
         _ if error.kind() == std::io::ErrorKind::UnexpectedEof => "the connection ended early".to_owned(),
         _ => error.to_string(),
     };
@@ -53,9 +52,8 @@ pub fn broken(host: &str, error: &std::io::Error) -> Error {
 }
 
 /// The registry said no, or that it has no such thing.
-pub fn status(answer: Answer, reference: &Reference) -> Error {
+pub fn status(answer: Answer, name: &str) -> Error {
     let (code, host) = (answer.status(), answer.host().to_owned());
-    let name = reference.familiar();
     match code {
         429 => too_many(&answer, &host),
         401 | 403 => Error::not_found(format!("{host} does not give us {name}: {}", said(answer)))

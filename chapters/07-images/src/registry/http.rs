@@ -1,35 +1,44 @@
 //! HTTP as registries need it: redirects that drop credentials, time limits, proxies, private CAs.
 
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use process::{Error, Kind, Result};
-use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Body, Proxy, http::Response, http::Uri};
+use process::{Error, Kind, Result, explain};
+use ureq::http::{Response, Uri};
+use ureq::{Agent, Body, Proxy};
 
 use super::endpoint::is_loopback;
-use super::errors;
+use super::patience::Patience;
+use super::redirect::{self, authority, parse};
+use super::{errors, retry, trust};
 
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long a connection may say nothing. `COOPER_REGISTRY_TIMEOUT` (in seconds) changes it.
 const SILENCE: u64 = 30;
 const MOST_REDIRECTS: usize = 10;
 
-/// The connections of one pull. Cheap to clone; every thread may use it.
+/// The connections of one pull; every thread may use them.
 pub struct Http {
-    direct: Agent,
-    proxied: Agent,
+    /// One agent for each host and port: trust and proxy may differ.
+    agents: Mutex<HashMap<String, Agent>>,
+    /// The one whose certificate is not verified (`insecure` in registries.conf).
+    unverified: Option<String>,
 }
 
 impl Http {
-    /// Proxies are `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`; trust is the system's, or `SSL_CERT_FILE`'s.
-    pub fn new() -> Self {
-        Self { direct: agent(None), proxied: agent(Proxy::try_from_env()) }
+    /// Proxies are `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`; trust is the system's, or `SSL_CERT_FILE`'s, and
+    /// what [`trust`] finds.
+    pub fn new(unverified: Option<&str>) -> Self {
+        Self { agents: Mutex::default(), unverified: unverified.map(str::to_owned) }
     }
 
     /// Sends a GET request and follows redirects. `token` is the Authorization header, for `url`'s host only.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`] if there is no answer. Statuses of 400 and above are answers.
+    /// [`Kind::Unavailable`] if there is no answer. Statuses of 400 and above are answers, those that may
+    /// pass ([`retry`]) after some tries.
     pub fn get(&self, url: &str, headers: &[(&str, &str)], token: Option<&str>) -> Result<Answer> {
         let mut uri = parse(url)?;
         let first = uri.clone();
@@ -37,78 +46,83 @@ impl Http {
             // A storage host is somebody else; the token is not for it. Nor for the same host without TLS.
             let same = uri.authority() == first.authority() && uri.scheme() == first.scheme();
             let response = self.send(&uri, headers, token.filter(|_| same))?;
-            let Some(next) = redirect(&response) else { return Ok(Answer { uri, response }) };
-            let next = resolve(&uri, next)?;
-            if next.scheme_str() != Some("https") && !(is_loopback(authority(&next)) && is_loopback(authority(&first)))
-            {
-                let what = format!("{} redirects to {next}, which is not encrypted", authority(&uri));
-                return Err(Error::new(Kind::Unavailable, what).help("the registry must redirect to an https address"));
-            }
+            let Some(location) = location(&response) else { return Ok(Answer { uri, response }) };
+            let next = redirect::resolve(&uri, location)?;
+            redirect::allowed(&first, &next, token.is_some())?;
             uri = next;
         }
-        Err(Error::new(Kind::Unavailable, format!("{} redirects in a circle", authority(&first))))
+        let what = format!("{} redirects in a circle", authority(&first));
+        Err(Error::new(Kind::Unavailable, what).help("is this the address of a registry?"))
+    }
+
+    /// Sends a form, as OAuth wants it. Redirects are not followed: the form holds a secret.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn post(&self, url: &str, form: &[(&str, &str)]) -> Result<Answer> {
+        let uri = parse(url)?;
+        let sent = self.agent(&uri)?.post(&uri).send_form(form.iter().copied());
+        let response = sent.map_err(|error| errors::unreachable(authority(&uri), &error))?;
+        Ok(Answer { uri, response })
     }
 
     fn send(&self, uri: &Uri, headers: &[(&str, &str)], token: Option<&str>) -> Result<Response<Body>> {
-        let agent = if is_loopback(authority(uri)) { &self.direct } else { &self.proxied };
-        let mut request = agent.get(uri);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
+        let agent = self.agent(uri)?;
+        let mut done = 0;
+        loop {
+            let mut request = agent.get(uri);
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            if let Some(token) = token {
+                request = request.header("authorization", token);
+            }
+            let outcome = request.call();
+            done += 1;
+            let Some(pause) = retry::pause(&outcome, done) else {
+                return outcome.map_err(|error| errors::unreachable(authority(uri), &error));
+            };
+            let why = outcome.map_or_else(|error| error.to_string(), |answer| answer.status().to_string());
+            explain!(7, "trouble that may pass: another try", "{}: {why}; sleep({pause:.1?})", authority(uri));
+            std::thread::sleep(pause);
         }
-        if let Some(token) = token {
-            request = request.header("authorization", token);
+    }
+
+    fn agent(&self, uri: &Uri) -> Result<Agent> {
+        let host = authority(uri);
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(agent) = agents.get(host) {
+            return Ok(agent.clone());
         }
-        request.call().map_err(|error| errors::unreachable(authority(uri), &error))
+        let proxy = if is_loopback(host) { None } else { Proxy::try_from_env() };
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .proxy(proxy)
+            .tls_config(trust::config(host, self.unverified.as_deref() != Some(host))?)
+            .timeout_connect(Some(CONNECT))
+            .timeout_recv_response(Some(silence()))
+            .timeout_per_read(Some(silence()))
+            .timeout_per_write(Some(silence()))
+            .user_agent(concat!("cooper/", env!("CARGO_PKG_VERSION")))
+            .accept_encoding("identity")
+            .build()
+            .new_agent();
+        agents.insert(host.to_owned(), agent.clone());
+        Ok(agent)
     }
 }
 
-fn agent(proxy: Option<Proxy>) -> Agent {
-    let silence = std::env::var("COOPER_REGISTRY_TIMEOUT").ok().and_then(|text| text.parse().ok()).unwrap_or(SILENCE);
-    let silence = Duration::from_secs(silence.max(1));
-    let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-    Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .proxy(proxy)
-        .tls_config(tls)
-        .timeout_connect(Some(CONNECT))
-        .timeout_per_read(Some(silence))
-        .timeout_per_write(Some(silence))
-        .user_agent(concat!("cooper/", env!("CARGO_PKG_VERSION")))
-        .accept_encoding("identity")
-        .build()
-        .new_agent()
+fn silence() -> Duration {
+    let seconds = std::env::var("COOPER_REGISTRY_TIMEOUT").ok().and_then(|text| text.parse().ok()).unwrap_or(SILENCE);
+    Duration::from_secs(seconds.max(1))
 }
 
-fn parse(url: &str) -> Result<Uri> {
-    url.parse().map_err(|_| Error::invalid(format!("{url} is no address")))
-}
-
-fn authority(uri: &Uri) -> &str {
-    uri.authority().map_or("", |authority| authority.as_str().rsplit('@').next().unwrap_or_default())
-}
-
-fn redirect(response: &Response<Body>) -> Option<&str> {
+fn location(response: &Response<Body>) -> Option<&str> {
     let moved = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
     let location = response.headers().get("location")?.to_str().ok()?;
     moved.then_some(location)
-}
-
-/// The address that a `Location` header means, which may leave out scheme and host.
-fn resolve(base: &Uri, location: &str) -> Result<Uri> {
-    let (scheme, host) = (base.scheme_str().unwrap_or("https"), authority(base));
-    let location = location.split('#').next().unwrap_or(location);
-    if location.starts_with("//") {
-        parse(&format!("{scheme}:{location}"))
-    } else if location.starts_with('/') {
-        parse(&format!("{scheme}://{host}{location}"))
-    } else if location.contains("://") {
-        parse(location)
-    } else {
-        let directory = base.path().rsplit_once('/').map_or("", |(directory, _)| directory);
-        parse(&format!("{scheme}://{host}{directory}/{location}"))
-    }
 }
 
 /// What a server has answered, after all redirects.
@@ -139,22 +153,22 @@ impl Answer {
     }
 
     /// The body, of any length.
-    pub fn into_body(self) -> ureq::BodyReader<'static> {
-        self.response.into_body().into_reader()
+    pub fn into_body(self) -> Incoming {
+        let host = self.host().to_owned();
+        Incoming { reader: self.response.into_body().into_reader(), patience: Patience::new(silence()), host }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A body as it arrives.
+pub struct Incoming {
+    reader: ureq::BodyReader<'static>,
+    patience: Patience,
+    /// The host that sends it.
+    pub host: String,
+}
 
-    #[test]
-    fn locations_are_resolved() {
-        let base = parse("https://a.example/v2/x/blobs/1?q").unwrap();
-        let to = |location: &str| resolve(&base, location).unwrap().to_string();
-        assert_eq!(to("https://b.example/y?z#f"), "https://b.example/y?z");
-        assert_eq!(to("/y"), "https://a.example/y");
-        assert_eq!(to("//c.example/y"), "https://c.example/y");
-        assert_eq!(to("2"), "https://a.example/v2/x/blobs/2");
+impl Read for Incoming {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.patience.read(|| self.reader.read(buffer))
     }
 }

@@ -1,33 +1,47 @@
 //! A client of registries (OCI distribution-spec): manifests and blobs over HTTP, synchronous.
+//!
+//! A name leads to one [`Source`] or several: containers-registries.conf may put mirrors before a registry.
 
 mod auth;
 mod blob;
 mod challenge;
+mod conf;
+mod conf_files;
 mod credentials;
 mod endpoint;
 mod errors;
+mod helper;
 mod http;
+mod patience;
+mod redirect;
+mod retry;
+mod short;
+mod source;
+mod tags;
+mod trust;
 
 use std::io::Read;
-use std::sync::Mutex;
+use std::sync::OnceLock;
 
 use oci_spec::image::{Descriptor, Digest};
 use process::{Error, Kind, Result, explain};
 
 pub use blob::BlobReader;
-pub use endpoint::Endpoint;
+pub use short::Short;
 
-use auth::Auth;
-use http::{Answer, Http};
+use conf::Conf;
+use http::Answer;
+use source::Source;
 
 use crate::{Reference, digest, manifest, media};
 
 /// One repository of a registry, as far as it must be known to read from it.
 pub struct Registry {
-    http: Http,
-    endpoint: Endpoint,
+    /// Mirrors first, the registry itself last.
+    sources: Vec<Source>,
+    /// The first of them that had the image.
+    chosen: OnceLock<usize>,
     reference: Reference,
-    auth: Mutex<Auth>,
 }
 
 /// A document that a registry has given out, verified.
@@ -45,20 +59,35 @@ impl Registry {
     /// The repository of `reference`. Nothing is sent yet.
     ///
     /// # Errors
-    /// An unreadable proxy setting or Docker configuration.
+    /// The registry is blocked, or a configuration file cannot be understood.
     pub fn of(reference: &Reference) -> Result<Self> {
-        let endpoint = Endpoint::of(reference.domain());
-        let auth = Mutex::new(Auth::new(credentials::find(reference.domain())?));
-        Ok(Self { http: Http::new(), endpoint, reference: reference.clone(), auth })
+        let places = Conf::get()?.places(reference.domain(), reference.path(), reference.digest().is_some())?;
+        let name = reference.familiar();
+        let sources = places.iter().map(|place| Source::new(place, &name)).collect();
+        Ok(Self { sources, chosen: OnceLock::new(), reference: reference.clone() })
     }
 
-    /// The manifest or index that the reference names.
+    /// The manifest or index that the reference names, from the first mirror that has it or the registry itself.
     ///
     /// # Errors
     /// [`Kind::Unavailable`] if the registry does not answer or has had enough of us, [`Kind::NotFound`] if it
     /// has no such image or does not show it to us, [`Kind::Corrupt`] if it is another one than was asked for.
     pub fn resolve(&self) -> Result<Fetched> {
-        self.manifest(self.reference.wanted(), self.reference.digest())
+        let mut failures = Vec::new();
+        for (number, source) in self.sources.iter().enumerate() {
+            match self.manifest(source, self.reference.wanted(), self.reference.digest()) {
+                Ok(fetched) => {
+                    let _ = self.chosen.set(number);
+                    return Ok(fetched);
+                }
+                Err(error) if source.mirror => {
+                    explain!(7, "a mirror has failed: the next one", "{}", error.what());
+                    failures.push(format!("{} ({})", source.host(), error.what()));
+                }
+                Err(error) => return Err(with_mirrors(error, &failures)),
+            }
+        }
+        Err(Error::not_found(format!("{} has no registry", self.reference.familiar())))
     }
 
     /// The manifest that an index names; digest and size must be as the index says.
@@ -67,18 +96,31 @@ impl Registry {
     /// As [`resolve`](Self::resolve).
     pub fn child(&self, child: &Descriptor) -> Result<Fetched> {
         digest::supported(child.digest())?;
-        let fetched = self.manifest(child.digest().as_ref(), Some(child.digest()))?;
-        let what = format!("the manifest {}", child.digest());
-        size(&what, child.size(), fetched.bytes.len() as u64)?;
-        Ok(fetched)
+        let mut last = None;
+        for source in self.sources() {
+            match self.manifest(source, child.digest().as_ref(), Some(child.digest())) {
+                Ok(fetched) => {
+                    let what = format!("the manifest {}", child.digest());
+                    size(&what, child.size(), fetched.bytes.len() as u64)?;
+                    return Ok(fetched);
+                }
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::not_found(format!("the manifest {} has no registry", child.digest()))))
     }
 
-    fn manifest(&self, wanted: &str, pinned: Option<&Digest>) -> Result<Fetched> {
+    /// Where to look: from the source that had the image to the registry itself.
+    fn sources(&self) -> &[Source] {
+        &self.sources[self.chosen.get().copied().unwrap_or(0)..]
+    }
+
+    fn manifest(&self, source: &Source, wanted: &str, pinned: Option<&Digest>) -> Result<Fetched> {
         let what = format!("the manifest of {}", self.reference.familiar());
-        let url = self.url(&format!("manifests/{wanted}"));
-        let answer = self.get(&url, &[("accept", media::ACCEPT)])?;
+        let url = source.url(&format!("manifests/{wanted}"));
+        let answer = source.get(&url, &[("accept", media::ACCEPT)])?;
         if answer.status() != 200 {
-            return Err(errors::status(answer, &self.reference));
+            return Err(errors::status(answer, source.name()));
         }
         let media_type = answer.header("content-type").map(str::to_owned);
         let claimed = answer.header("docker-content-digest").and_then(|text| digest::parse(text).ok());
@@ -110,45 +152,37 @@ impl Registry {
     pub fn blob<'a>(&'a self, blob: &Descriptor) -> BlobReader<'a> {
         BlobReader::new(self, blob)
     }
+}
 
-    /// Sends a request, with a token if the registry wants one; gives up after one refusal.
-    fn get(&self, url: &str, headers: &[(&str, &str)]) -> Result<Answer> {
-        let token = self.auth().header();
-        let answer = self.http.get(url, headers, token.as_deref())?;
-        if answer.status() != 401 {
-            return Ok(answer);
-        }
-        let token = {
-            // One thread asks for a token; the others find it here when their turn comes.
-            let mut auth = self.auth();
-            if auth.header() == token {
-                auth.answer(&self.http, &self.endpoint, &self.reference, &answer)?;
-            }
-            auth.header()
-        };
-        self.http.get(url, headers, token.as_deref())
+/// The registry's own error is the one to act on; a mirror's is worth a word.
+fn with_mirrors(error: Error, failures: &[String]) -> Error {
+    if failures.is_empty() {
+        return error;
     }
-
-    fn auth(&self) -> std::sync::MutexGuard<'_, Auth> {
-        self.auth.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    fn url(&self, rest: &str) -> String {
-        format!("{}/v2/{}/{rest}", self.endpoint.base(), self.reference.path())
+    let what = format!("{}; its mirrors failed too: {}", error.what(), failures.join(", "));
+    let told = Error::new(error.kind(), what);
+    match error.way_out() {
+        Some(help) => told.help(help),
+        None => told,
     }
 }
 
 /// Reads a document that must fit into memory.
 fn read_small(answer: Answer, what: &str) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let host = answer.host().to_owned();
-    let mut body = answer.into_body().take(manifest::LARGEST + 1);
-    body.read_to_end(&mut bytes).map_err(|error| errors::broken(&host, &error))?;
-    if bytes.len() as u64 > manifest::LARGEST {
-        let limit = manifest::LARGEST >> 20;
-        return Err(Error::new(Kind::Corrupt, format!("{what} is larger than {limit} MiB")));
+    let limit = manifest::LARGEST;
+    let too_large = || {
+        Error::new(Kind::Corrupt, format!("{what} is larger than {} MiB", limit >> 20))
+            .help("no image needs that; is this the address of a registry?")
+    };
+    // What is announced too large is not even begun.
+    if answer.header("content-length").and_then(|text| text.parse::<u64>().ok()).is_some_and(|length| length > limit) {
+        return Err(too_large());
     }
-    Ok(bytes)
+    let mut body = answer.into_body();
+    let mut bytes = Vec::new();
+    let read = (&mut body).take(limit + 1).read_to_end(&mut bytes);
+    read.map_err(|error| errors::broken(&body.host, &error))?;
+    if bytes.len() as u64 > limit { Err(too_large()) } else { Ok(bytes) }
 }
 
 /// [`Kind::Corrupt`] unless as many bytes came as were announced.

@@ -70,6 +70,25 @@ impl Store {
         })
     }
 
+    /// Makes an image known that has no name.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub fn record_nameless(&self, manifest: &Descriptor) -> Result<()> {
+        self.change(|entries| {
+            if !entries.iter().any(|entry| entry.digest() == manifest.digest()) {
+                let mut nameless = manifest.clone();
+                let annotations = nameless.annotations().clone().map(|mut all| {
+                    all.remove(REF_NAME);
+                    all
+                });
+                nameless.set_annotations(annotations.filter(|all| !all.is_empty()));
+                entries.push(nameless);
+            }
+            Ok(())
+        })
+    }
+
     fn write_index(&self, entries: &[Descriptor]) -> Result<()> {
         let index = ImageIndexBuilder::default()
             .schema_version(2_u32)
@@ -113,10 +132,17 @@ pub fn unname(entries: &mut Vec<Descriptor>, reference: &Reference) {
 /// Writes a file whole or not at all: temporary file, fsync(2), rename(2), fsync of the directory.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-    let mut file = File::create(&temporary).or_call("create", temporary.display())?;
-    file.write_all(bytes).or_call("write", temporary.display())?;
-    file.sync_all().or_call("fsync", temporary.display())?;
-    fs::rename(&temporary, path).or_call("rename", path.display())?;
+    let replace = || {
+        let mut file = File::create(&temporary).or_call("create", temporary.display())?;
+        file.write_all(bytes).or_call("write", temporary.display())?;
+        file.sync_all().or_call("fsync", temporary.display())?;
+        fs::rename(&temporary, path).or_call("rename", path.display())
+    };
+    if let Err(error) = replace() {
+        // A full disk is not to be filled further.
+        let _ = fs::remove_file(&temporary);
+        return Err(error);
+    }
     let directory = path.parent().unwrap_or(Path::new("/"));
     File::open(directory).and_then(|handle| handle.sync_all()).or_call("fsync", directory.display())
 }

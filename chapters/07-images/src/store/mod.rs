@@ -9,8 +9,10 @@
 //! holds its lock; whoever needs blobs or layers that no image names yet holds the store (see [`Hold`]).
 
 mod blobs;
+mod claim;
 mod image;
 mod index;
+mod ingest;
 mod layers;
 mod lock;
 mod remove;
@@ -20,11 +22,13 @@ use std::path::{Path, PathBuf};
 
 use process::{OrCall, Result};
 
+pub use claim::Claim;
 pub use image::Image;
-pub use index::FROM_INDEX;
+pub use index::{FROM_INDEX, REF_NAME};
+pub use ingest::Incoming;
 pub use layers::LayerInfo;
 pub use lock::{Hold, HoldUntilPrepared};
-pub use remove::Removed;
+pub use remove::{Removed, Swept, containers};
 pub use work::Work;
 
 use lock::Lock;

@@ -43,6 +43,14 @@ impl Store {
                 let _ = fs::remove_dir_all(&path);
             }
         }
+        // Whoever writes the index has the lock that the caller has: what lies beside it is of a dead one.
+        let entries = fs::read_dir(self.layout()).into_iter().flatten().flatten();
+        for path in entries.map(|entry| entry.path()) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with("index.") && name.ends_with(".tmp") {
+                let _ = fs::remove_file(&path);
+            }
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use tar::EntryType;
 use super::archive::Entry;
 use super::attributes::Made;
 use super::name::{Meaning, Name};
-use super::tree::{Tree, is_directory, is_whiteout, make_directory, stat};
+use super::tree::{Tree, is_directory, is_whiteout, stat};
 use super::{Limits, Unpacked, bomb, corrupt, sparse};
 
 /// A layer on its way from an archive into a directory.
@@ -33,7 +33,7 @@ pub struct Apply {
 impl Apply {
     /// Unpacks into `dir`.
     pub fn new(dir: &Path, limits: Limits) -> Result<Self> {
-        Ok(Self { tree: Tree::open(dir)?, limits, done: Unpacked::default(), dates: HashMap::new() })
+        Ok(Self { tree: Tree::open(dir, limits.depth)?, limits, done: Unpacked::default(), dates: HashMap::new() })
     }
 
     /// Makes what one entry describes; `data` are its contents.
@@ -79,11 +79,11 @@ impl Apply {
         let parent = self.tree.directory(&name.parent())?;
         match stat(parent.as_fd(), name.file_name(), name) {
             Ok(found) if is_directory(&found) => {}
-            Err(error) if error.errno() == Some(Errno::ENOENT) => make_directory(parent.as_fd(), name)?,
+            Err(error) if error.errno() == Some(Errno::ENOENT) => self.tree.make_directory(parent.as_fd(), name)?,
             found => {
                 let whiteout = is_whiteout(&found?);
                 self.tree.clear(parent.as_fd(), name)?;
-                make_directory(parent.as_fd(), name)?;
+                self.tree.make_directory(parent.as_fd(), name)?;
                 // The same layer deletes a directory and makes it anew: the old contents stay hidden.
                 if whiteout {
                     self.tree.make_opaque(parent.as_fd(), name)?;

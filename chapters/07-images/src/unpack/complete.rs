@@ -17,7 +17,7 @@ use rootfs::{RootDir, fd_path};
 
 use super::attributes::Made;
 use super::name::Name;
-use super::tree::{Tree, c_path, is_directory, is_overlay_mark};
+use super::tree::{Tree, c_path, is_directory, is_overlay_mark, stat};
 use super::{Unpacked, corrupt};
 use crate::sys;
 
@@ -34,7 +34,7 @@ pub fn complete(dir: &Path, unpacked: &Unpacked, lowers: &[PathBuf]) -> Result<(
         return Ok(());
     }
     let lowers: Vec<_> = lowers.iter().map(RootDir::open).collect::<Result<_>>()?;
-    let mut tree = Tree::open(dir)?;
+    let mut tree = Tree::open(dir, usize::MAX)?;
     copy_links(&mut tree, unpacked, &lowers)?;
     for path in &unpacked.implied {
         let path = Name::new(path.as_os_str().as_bytes(), usize::MAX)?;
@@ -46,15 +46,25 @@ pub fn complete(dir: &Path, unpacked: &Unpacked, lowers: &[PathBuf]) -> Result<(
 }
 
 fn copy_links(tree: &mut Tree, unpacked: &Unpacked, lowers: &[RootDir]) -> Result<()> {
-    // Several names of one file stay names of one file.
+    // Several names of one file stay names of one file, also where one leads to another.
     let mut copies: HashMap<&Path, Name> = HashMap::new();
+    // A new name changes its directory's time, which was set already.
+    let mut dates: HashMap<PathBuf, (i64, i64)> = HashMap::new();
     for (link, target) in &unpacked.links {
         let name = Name::new(link.as_os_str().as_bytes(), usize::MAX)?;
         let parent = tree.directory(&name.parent())?;
-        if let Some(first) = copies.get(target.as_path()) {
+        if stat(parent.as_fd(), name.file_name(), &name).is_ok() {
+            continue; // a later entry of the archive took its place
+        }
+        if !dates.contains_key(name.parent().path()) {
+            let stat = fstat(&*parent).or_call("fstat", Tree::show(&name.parent()))?;
+            dates.insert(name.parent().path().to_owned(), (stat.st_mtime, stat.st_mtime_nsec));
+        }
+        if let Some(first) = copies.get(target.as_path()).cloned() {
             let dir = tree.directory(&first.parent())?;
             linkat(&*dir, first.file_name(), &*parent, name.file_name(), AtFlags::empty())
                 .or_call("linkat", Tree::show(&name))?;
+            copies.insert(link, first);
             continue;
         }
         let below = find(lowers, target, OFlag::O_NOFOLLOW)?.ok_or_else(|| {
@@ -62,7 +72,12 @@ fn copy_links(tree: &mut Tree, unpacked: &Unpacked, lowers: &[RootDir]) -> Resul
         })?;
         let made = Made { parent: parent.as_fd(), file: name.file_name(), name: &name };
         copy(&made, &below)?;
+        copies.insert(link, name.clone());
         copies.insert(target, name);
+    }
+    for (path, date) in &dates {
+        let (dir, name) = (tree.look(path)?, Name::new(path.as_os_str().as_bytes(), usize::MAX)?);
+        Made { parent: dir.as_fd(), file: ".".as_ref(), name: &name }.date(*date)?;
     }
     Ok(())
 }
@@ -81,8 +96,8 @@ fn find(lowers: &[RootDir], path: &Path, flags: OFlag) -> Result<Option<OwnedFd>
 
 fn copy(made: &Made<'_>, below: &OwnedFd) -> Result<()> {
     let shown = Tree::show(made.name);
-    let stat = fstat(below).or_call("fstat", &shown)?;
-    if stat.st_mode & libc::S_IFMT != libc::S_IFREG {
+    let below_stat = fstat(below).or_call("fstat", &shown)?;
+    if below_stat.st_mode & libc::S_IFMT != libc::S_IFREG {
         return Err(corrupt(&format!(
             "the hard link {shown} leads to something that is no plain file in a layer below"
         )));

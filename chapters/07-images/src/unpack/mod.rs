@@ -4,7 +4,7 @@
 //! neither `..` nor a link leads out; what marks a deletion is translated into overlayfs's own marks.
 
 mod apply;
-mod archive;
+pub(crate) mod archive;
 mod attributes;
 mod complete;
 mod name;
@@ -123,3 +123,7 @@ fn bomb(what: &str, variable: &str) -> Error {
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "whiteout_tests.rs"]
+mod whiteout_tests;

@@ -9,14 +9,21 @@ use super::{corrupt, sparse};
 #[derive(Debug, Clone, Default)]
 pub struct Pax {
     records: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Bytes of all headers so far.
+    size: usize,
 }
 
 impl Pax {
     /// Adds the records of one header: each `LENGTH KEY=VALUE\n`, with any bytes in the value.
+    /// One entry may have several headers; together they have at most `most` bytes.
     ///
     /// # Errors
-    /// A record that is not of that form.
-    pub fn read(&mut self, mut bytes: &[u8]) -> Result<()> {
+    /// A record that is not of that form; more bytes than that.
+    pub fn read(&mut self, mut bytes: &[u8], most: usize) -> Result<()> {
+        self.size = self.size.saturating_add(bytes.len());
+        if self.size > most {
+            return Err(corrupt(&format!("the extended headers of an entry have more than {most} bytes")));
+        }
         let bad = || corrupt("an extended header is malformed");
         while !bytes.is_empty() {
             let space = bytes.iter().position(|&byte| byte == b' ').ok_or_else(bad)?;
@@ -128,12 +135,13 @@ mod tests {
     #[test]
     fn records_hold_any_bytes() {
         let mut pax = Pax::default();
-        pax.read(b"33 SCHILY.xattr.user.x=a\nb\xff c=d\0\n6 a=b\n").unwrap();
+        pax.read(b"33 SCHILY.xattr.user.x=a\nb\xff c=d\0\n6 a=b\n", 99).unwrap();
         assert_eq!(pax.get(b"SCHILY.xattr.user.x").unwrap(), b"a\nb\xff c=d\0");
         assert_eq!(pax.get(b"a").unwrap(), b"b");
         for bad in [&b"6 a=b"[..], b"99 a=b\n", b"0 a=b\n", b"x a=b\n", b"5 ab\n", b"3 "] {
-            assert!(Pax::default().read(bad).is_err(), "{bad:?}");
+            assert!(Pax::default().read(bad, 99).is_err(), "{bad:?}");
         }
+        assert!(pax.read(&b"6 a=b\n".repeat(10), 98).is_err(), "many small headers are a large one");
     }
 
     #[test]

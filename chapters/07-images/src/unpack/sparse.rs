@@ -13,6 +13,8 @@ pub type Segment = (u64, u64);
 
 /// More parts than any file has that is not meant to exhaust memory.
 const MOST: usize = 1 << 20;
+/// The largest file with holes: 16 TiB, which is ext4's largest too.
+const LARGEST: u64 = 1 << 44;
 
 /// # Errors
 /// There are too many parts.
@@ -43,7 +45,10 @@ pub fn read_map(mut data: impl Read) -> Result<Vec<u64>> {
     let (mut numbers, mut line, mut count) = (Vec::new(), Vec::new(), None);
     let mut block = [0; BLOCK];
     while count.is_none_or(|count| numbers.len() < count) {
-        data.read_exact(&mut block).map_err(super::read_error)?;
+        match data.read_exact(&mut block) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(bad()),
+            done => done.map_err(super::read_error)?,
+        }
         for &byte in &block {
             match byte {
                 b'\n' => {
@@ -71,6 +76,9 @@ pub fn read_map(mut data: impl Read) -> Result<Vec<u64>> {
 pub fn segments(numbers: &[u64], size: u64, stored: u64) -> Result<Vec<Segment>> {
     let bad = || corrupt("the map of a sparse file does not fit the file");
     let (mut end, mut sum, mut segments) = (0_u64, 0_u64, Vec::new());
+    if size > LARGEST {
+        return Err(corrupt(&format!("a sparse file of {size} bytes is too large")));
+    }
     if !numbers.len().is_multiple_of(2) {
         return Err(bad());
     }

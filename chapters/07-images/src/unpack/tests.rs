@@ -7,7 +7,7 @@ use super::*;
 
 /// An archive that is put together by hand, so that it can be as wicked as one likes.
 #[derive(Default)]
-struct Tar(Vec<u8>);
+pub struct Tar(Vec<u8>);
 
 impl Tar {
     fn header(kind: EntryType, size: u64) -> Header {
@@ -39,11 +39,11 @@ impl Tar {
         self.raw(header, data)
     }
 
-    fn file(self, name: &str, data: &str) -> Self {
+    pub fn file(self, name: &str, data: &str) -> Self {
         self.named(EntryType::Regular, name.as_bytes(), "", data.as_bytes(), None)
     }
 
-    fn dir(self, name: &str) -> Self {
+    pub fn dir(self, name: &str) -> Self {
         self.named(EntryType::Directory, name.as_bytes(), "", b"", None)
     }
 
@@ -67,7 +67,7 @@ impl Tar {
         self.raw(Self::header(EntryType::XHeader, body.len() as u64), &body)
     }
 
-    fn unpack(&self, dir: &Path) -> Result<Unpacked> {
+    pub fn unpack(&self, dir: &Path) -> Result<Unpacked> {
         let limits = Limits { bytes: 1 << 20, files: 100, depth: 20, ratio: 1 };
         unpack(&self.0[..], dir, limits)
     }

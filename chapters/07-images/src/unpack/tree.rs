@@ -9,12 +9,13 @@ use std::rc::Rc;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag};
+use nix::fcntl::{AtFlags, OFlag, readlink};
 use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmodat, fstatat, mkdirat, mknodat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use process::{Error, OrCall, Result, explain};
 use rootfs::{RootDir, fd_path};
 
+use super::corrupt;
 use super::name::Name;
 use crate::{overlay, sys};
 
@@ -25,13 +26,20 @@ pub struct Tree {
     last: Option<(PathBuf, Rc<OwnedFd>)>,
     /// Directories that were needed before the archive had them, if it ever does.
     implied: HashSet<PathBuf>,
+    /// How deep a directory may lie, counted from the machine's root.
+    depth: usize,
 }
 
+/// More directories than any honest archive uses without having them: each is remembered.
+const MOST_IMPLIED: usize = 1 << 18;
+
 impl Tree {
-    /// Fills `dir`, which exists.
-    pub fn open(dir: &Path) -> Result<Self> {
+    /// Fills `dir`, which exists, with directories in at most `depth` others.
+    pub fn open(dir: &Path, depth: usize) -> Result<Self> {
+        let root = RootDir::open(dir)?;
+        let depth = place(root.as_fd())?.saturating_add(depth);
         // The root itself may not be in the archive either.
-        Ok(Self { root: RootDir::open(dir)?, last: None, implied: HashSet::from([PathBuf::new()]) })
+        Ok(Self { root, last: None, implied: HashSet::from([PathBuf::new()]), depth })
     }
 
     /// The name as a person shall see it.
@@ -98,8 +106,11 @@ impl Tree {
     }
 
     fn make_implied(&mut self, step: &Name, opaque: bool) -> Result<()> {
+        if self.implied.len() == MOST_IMPLIED {
+            return Err(corrupt(&format!("it lacks more than {MOST_IMPLIED} of the directories that it uses")));
+        }
         let parent = self.look(step.parent().path())?;
-        make_directory(parent.as_fd(), step)?;
+        self.make_directory(parent.as_fd(), step)?;
         let mode = Mode::from_bits_truncate(0o755);
         fchmodat(&parent, step.file_name(), mode, FchmodatFlags::FollowSymlink)
             .or_call("fchmodat", Self::show(step))?;
@@ -108,6 +119,15 @@ impl Tree {
         }
         self.implied.insert(step.path().to_owned());
         Ok(())
+    }
+
+    /// `mkdirat(2)` for the owner alone; whoever asked sets mode and owner.
+    pub fn make_directory(&self, parent: BorrowedFd<'_>, name: &Name) -> Result<()> {
+        // The name was bounded, but links in it may lead from depth to depth.
+        if place(parent)? >= self.depth {
+            return Err(corrupt(&format!("the directory {} is too deep", Self::show(name))));
+        }
+        mkdirat(parent, name.file_name(), Mode::S_IRWXU).or_call("mkdirat", Self::show(name))
     }
 
     /// Marks a directory so that nothing of the layers below shows through.
@@ -157,9 +177,13 @@ impl Tree {
     }
 }
 
-/// `mkdirat(2)` for the owner alone; whoever asked sets mode and owner.
-pub fn make_directory(parent: BorrowedFd<'_>, name: &Name) -> Result<()> {
-    mkdirat(parent, name.file_name(), Mode::S_IRWXU).or_call("mkdirat", Tree::show(name))
+/// In how many directories this one lies. One whose path the kernel cannot say lies in too many.
+fn place(dir: BorrowedFd<'_>) -> Result<usize> {
+    match readlink(&fd_path(dir)) {
+        Ok(path) => Ok(Path::new(&path).components().count()),
+        Err(Errno::ENAMETOOLONG) => Ok(usize::MAX),
+        Err(errno) => Err(Error::call("readlink", fd_path(dir).display(), errno)),
+    }
 }
 
 /// `fstatat(2)` of the thing itself, not of what a link points to.

@@ -20,12 +20,18 @@ pub struct Route {
     pub cut: Option<usize>,
     /// The connection says nothing any more after so many bytes.
     pub stall: Option<usize>,
-    /// So long between two pieces of 4 KiB.
+    /// So long between two pieces.
     pub pause: Duration,
     /// Is a range served?
     pub ranges: bool,
     /// What the Authorization header must be.
     pub secret: Option<String>,
+    /// The body is all that is sent, without status and headers.
+    pub raw: bool,
+    /// How large a piece is.
+    pub piece: usize,
+    /// The answer to all that ask later.
+    pub then: Option<Box<Route>>,
 }
 
 impl Route {
@@ -40,7 +46,15 @@ impl Route {
             pause: Duration::ZERO,
             ranges: false,
             secret: None,
+            raw: false,
+            piece: 4096,
+            then: None,
         }
+    }
+
+    /// This answer once, then the other.
+    pub fn then(self, next: Route) -> Self {
+        Self { then: Some(Box::new(next)), ..self }
     }
 
     pub fn status(status: u16, body: &str) -> Self {
@@ -115,6 +129,15 @@ impl Drop for Site {
 }
 
 impl State {
+    fn route(&self, path: &str) -> Option<Route> {
+        let mut routes = self.routes.lock().unwrap();
+        let route = routes.get(path).cloned();
+        if let Some(next) = route.as_ref().and_then(|route| route.then.clone()) {
+            routes.insert(path.to_owned(), *next);
+        }
+        route
+    }
+
     fn serve(&self, mut stream: TcpStream) -> std::io::Result<()> {
         let mut head = Vec::new();
         let mut reader = BufReader::new(stream.try_clone()?);
@@ -132,8 +155,12 @@ impl State {
         let request = head.first().cloned().unwrap_or_default();
         let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
         let secret = field("authorization").unwrap_or_default();
-        self.log.lock().unwrap().push(format!("GET {path} {secret}").trim_end().to_owned());
-        let route = self.routes.lock().unwrap().get(path.split('?').next().unwrap()).cloned();
+        let method = request.split(' ').next().unwrap_or_default();
+        let mut form = vec![0; field("content-length").and_then(|length| length.parse().ok()).unwrap_or(0)];
+        reader.read_exact(&mut form)?;
+        let line = format!("{method} {path} {secret}{}", String::from_utf8_lossy(&form));
+        self.log.lock().unwrap().push(line.trim_end().to_owned());
+        let route = self.route(path.split('?').next().unwrap());
         let mut route =
             route.unwrap_or_else(|| Route::status(404, r#"{"errors":[{"code":"X","message":"unknown here"}]}"#));
         if route.secret.as_ref().is_some_and(|wanted| *wanted != secret) {
@@ -147,6 +174,9 @@ impl State {
             route.status = 206;
             body = &body[from..];
         }
+        if route.raw {
+            return stream.write_all(body);
+        }
         let length = route.length.unwrap_or(body.len());
         write!(stream, "HTTP/1.1 {} x\r\nContent-Length: {length}\r\nConnection: close\r\n", route.status)?;
         for (name, value) in &route.headers {
@@ -154,7 +184,7 @@ impl State {
         }
         stream.write_all(b"\r\n")?;
         let end = route.cut.or(route.stall).unwrap_or(body.len()).min(body.len());
-        for piece in body[..end].chunks(4096) {
+        for piece in body[..end].chunks(route.piece) {
             stream.write_all(piece)?;
             std::thread::sleep(route.pause);
         }

@@ -3,8 +3,6 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::peer::Peer;
-
 /// Bundles for several programs.
 pub struct Bundle {
     directory: tempfile::TempDir,
@@ -12,7 +10,7 @@ pub struct Bundle {
 
 impl Bundle {
     /// Makes them; `spec` is by ours, with what a hybrid host cannot give taken out.
-    pub fn make(_ours: &Peer) -> Self {
+    pub fn make() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         for (name, args) in [("true", vec!["/bin/true"]), ("sleep", vec!["/bin/sleep", "1000"])] {
             furnish(&directory.path().join(name), &args);

@@ -79,7 +79,7 @@ impl Filter {
                 None => options.labels.contains_key(value),
             }),
             "ancestor" => is_from(kept, value),
-            "network" => ports::network(kept) == value,
+            "network" => ports::networks(kept).iter().any(|name| name == value),
             "health" => kept.state.health.as_ref().map_or("none", |health| health.status.name()) == value,
             "volume" => super::inspect::mounts(kept).unwrap_or_default().iter().any(|mount| mount.is(value)),
             // The newest first: what stands behind it is older.

@@ -33,7 +33,7 @@ impl PortArgs {
         let ports = lease(&kept).map(|lease| lease.ports).unwrap_or_default();
         let Some(wanted) = &self.port else {
             for port in &ports {
-                println!("{} -> {}:{}", inside(port), port.host_ip, port.host_port);
+                println!("{} -> {}", inside(port), port.host());
             }
             return Ok(ExitCode::SUCCESS);
         };
@@ -43,7 +43,7 @@ impl PortArgs {
             let what = format!("no public port '{wanted}' published for {}", self.name);
             return Err(Error::not_found(what).help("ports are published when a container is made: `run -p 8080:80`"));
         }
-        found.for_each(|port| println!("{}:{}", port.host_ip, port.host_port));
+        found.for_each(|port| println!("{}", port.host()));
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -64,17 +64,17 @@ pub fn summary(kept: &Kept) -> String {
         return String::new();
     }
     let ports = lease(kept).map(|lease| lease.ports).unwrap_or_default();
-    let published = ports.iter().map(|port| format!("{}:{}->{}", port.host_ip, port.host_port, inside(port)));
+    let published = ports.iter().map(ToString::to_string);
     let exposed = kept.options().map(|options| options.exposed).unwrap_or_default();
     let only_exposed = exposed.into_iter().filter(|one| !ports.iter().any(|port| inside(port) == *one));
     published.chain(only_exposed).collect::<Vec<_>>().join(", ")
 }
 
-/// The name of its network.
-pub fn network(kept: &Kept) -> String {
-    if let Some(lease) = lease(kept) {
-        return lease.network;
+/// The names of its networks.
+pub fn networks(kept: &Kept) -> Vec<String> {
+    match lease(kept) {
+        Some(lease) if lease.endpoints.is_empty() => vec![lease.network],
+        Some(lease) => lease.endpoints.into_iter().map(|endpoint| endpoint.network).collect(),
+        None => super::networks::places(kept).unwrap_or_default().iter().map(|place| place.mode.to_string()).collect(),
     }
-    let args = kept.options().and_then(|options| options.parse());
-    args.map(|args| args.network.mode().to_string()).unwrap_or_default()
 }

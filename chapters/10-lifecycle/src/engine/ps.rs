@@ -106,7 +106,7 @@ impl PsArgs {
             "Labels": labels.join(","),
             "Mounts": names.join(","),
             "LocalVolumes": config.volumes.len().to_string(),
-            "Networks": ports::network(kept),
+            "Networks": ports::networks(kept).join(","),
             "Size": if self.size { sizes(kept) } else { "0B".to_owned() },
         })
     }

@@ -9,6 +9,7 @@ use security::idmapped::{Binds, IdMapped};
 use security::program::root_user;
 use security::{Confine, Confinement, DeviceRules, Devices, Paths, Seal, Sysctls, Writable};
 
+use super::networks;
 use super::options::{CreateArgs, Options};
 use crate::supervisor::stdio::Stdio;
 
@@ -23,7 +24,7 @@ pub fn plan(directory: ContainerDir, kept: &Options, args: &CreateArgs, stdio: S
     let mut specs = kept.mounts(&args.mounts)?;
     let mapped = plan.map.as_ref().map(|_| Binds::take(&root, &mut specs)).transpose()?;
     let mounts = Mounts::new(root.clone(), specs)?;
-    let network = Net::new(&args.network, &mut plan, root.clone())?;
+    let network = Net::new(&networks::now(directory.path(), &args.network)?, &mut plan, root.clone())?;
     let confinement = Confinement::load(directory.path())?.unwrap_or_default();
     let mut program = kept.program();
     let user = kept.user()?;

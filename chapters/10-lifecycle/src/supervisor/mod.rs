@@ -47,8 +47,10 @@ use std::path::{Path, PathBuf};
 pub use handover::{Descriptors, Handover, Then};
 pub(crate) use sys::stdin;
 
-/// If this process was executed as a supervisor, becomes it and never returns. The first thing that `main` does.
+/// If this process was executed as a supervisor, or to serve a network, becomes that and never returns. The first thing
+/// that `main` does.
 pub fn enter_if_asked() {
+    network::attend_if_asked();
     let mut args = std::env::args_os();
     if args.next().is_none_or(|name| name != handover::NAME) {
         return;

@@ -5,6 +5,7 @@ mod cp;
 mod events;
 mod inspect;
 mod life;
+mod networks;
 mod refusals;
 mod site;
 
@@ -49,6 +50,7 @@ fn main() {
             .needs(&["userns"]);
     }
     let site = || Sandbox::new().map(Site::new);
+    suite = suite.root("networks of a container that is kept", move || networks::kept(&site()?)).needs(&["nft"]);
     suite
         .root("pause, unpause, and what a paused container refuses", move || refusals::paused(&site()?))
         .vm("pause where there are controllers", move || refusals::paused(&site()?))

@@ -169,6 +169,7 @@ impl Inside {
             work: dir.work(),
             merged: merged.clone(),
             read_only: false,
+            volatile: false,
         }
         .mount()?;
         if let Ok(options) = self.kept.options() {

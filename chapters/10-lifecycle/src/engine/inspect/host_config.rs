@@ -119,7 +119,8 @@ fn bindings(args: &CreateArgs) -> Value {
             network::HostPort::FirstOf(range) if range.start() == range.end() => range.start().to_string(),
             network::HostPort::FirstOf(range) => format!("{}-{}", range.start(), range.end()),
         };
-        let binding = json!({ "HostIp": wanted.host_ip.to_string(), "HostPort": host });
+        let host_ip = wanted.host_ip.map(|ip| ip.to_string()).unwrap_or_default();
+        let binding = json!({ "HostIp": host_ip, "HostPort": host });
         let port = all.entry(format!("{}/{}", wanted.container_port, wanted.protocol)).or_insert_with(|| json!([]));
         if let Value::Array(bindings) = port {
             bindings.push(binding);

@@ -54,6 +54,7 @@ enum What {
 #[serde(untagged)]
 enum Found {
     Container(Box<container::Shown>),
+    Image(Box<images::cli::Shown>),
     Other(Value),
 }
 
@@ -103,7 +104,8 @@ impl InspectArgs {
                     .and_then(|kept| container::describe(&kept, self.size))
                     .map(|shown| Found::Container(Box::new(shown))),
                 What::Image => {
-                    Store::open().and_then(|store| others::image(&store, &store.find(name)?)).map(Found::Other)
+                    let shown = Store::open().and_then(|store| images::cli::describe(&store, &store.find(name)?));
+                    shown.map(|shown| Found::Image(Box::new(shown)))
                 }
                 What::Volume => Volume::find(name).map(|volume| Found::Other(others::volume(&volume))),
             };

@@ -3,7 +3,7 @@
 use process::Result;
 use serde_json::{Map, Value};
 
-use super::template::Template;
+use crate::template::Template;
 
 /// Space between columns, and their least width with it (docker/cli, formatter.go: `tabwriter.NewWriter(…, 10, 1, 3)`).
 const PADDING: usize = 3;
@@ -50,6 +50,14 @@ impl Listing {
         }
         Ok(if self.table { align(&lines) } else { lines.iter().map(|line| format!("{line}\n")).collect() })
     }
+}
+
+/// A listing made and rendered, for an earlier chapter that takes a function.
+///
+/// # Errors
+/// As [`Listing::new`] and [`Listing::render`].
+pub fn render(format: Option<&str>, default: &str, heads: &[(&str, &str)], rows: &[Value]) -> Result<String> {
+    Listing::new(format, default)?.render(heads, rows)
 }
 
 /// Puts what stands between tabs into columns. What follows the last tab is in none.

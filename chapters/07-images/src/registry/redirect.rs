@@ -1,0 +1,190 @@
+//! Where a redirect may lead. A registry chooses the address, so it could be an attack on this network.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use process::{Error, Kind, Result};
+use ureq::http::Uri;
+
+use super::endpoint::{host, is_loopback};
+
+/// May what was asked of `first` be fetched from `next`? `secret`: do we hold credentials for `first`?
+///
+/// The credentials are not sent along in any case; but whoever answers our questions for a private
+/// image shall not make us knock at doors that only we can reach.
+///
+/// # Errors
+/// No, and why.
+pub fn allowed(first: &Uri, next: &Uri, secret: bool) -> Result<()> {
+    let (from, to) = (authority(first), authority(next));
+    let refuse = |why: &str, help: &str| {
+        let what = format!("{from} redirects to {}, {why}", shown(next));
+        Err(Error::new(Kind::Unavailable, what).help(help))
+    };
+    if next.authority().is_some_and(|whole| whole.as_str().contains('@')) {
+        return refuse("with a password in the address", "a registry must not put credentials into its addresses");
+    }
+    if from == to && next.scheme() == first.scheme() {
+        return Ok(());
+    }
+    let plain_here = next.scheme_str() == Some("http") && is_loopback(to) && is_loopback(from);
+    if next.scheme_str() != Some("https") && !plain_here {
+        return refuse("which is not encrypted", "the registry must redirect to an https address");
+    }
+    match (reach(to), reach(from)) {
+        (Reach::Own, Reach::Own) | (Reach::Anywhere, _) => Ok(()),
+        (Reach::Own, _) => refuse("an address of this machine or this link alone", "ask the registry's operator"),
+        (Reach::Private, Reach::Private) => Ok(()),
+        (Reach::Private, _) if secret => refuse(
+            "a private address, while it knows our credentials",
+            "if that is right, call the registry by its private address too, or pull without a login",
+        ),
+        (Reach::Private, _) => Ok(()),
+    }
+}
+
+/// Who can reach an address.
+#[derive(Debug, PartialEq, Eq)]
+enum Reach {
+    /// This machine, or its neighbours on one link: 169.254.169.254 gives out a cloud machine's keys.
+    Own,
+    /// An organisation's network (RFC 1918, RFC 4193, RFC 6598).
+    Private,
+    Anywhere,
+}
+
+fn reach(authority: &str) -> Reach {
+    if is_loopback(authority) {
+        return Reach::Own;
+    }
+    match host(authority).parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) => reach4(address),
+        Ok(IpAddr::V6(address)) => reach6(address),
+        Err(_) => Reach::Anywhere,
+    }
+}
+
+fn reach4(address: Ipv4Addr) -> Reach {
+    let shared = address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64;
+    if address.is_loopback() || address.is_link_local() || address.is_unspecified() {
+        Reach::Own
+    } else if address.is_private() || shared {
+        Reach::Private
+    } else {
+        Reach::Anywhere
+    }
+}
+
+fn reach6(address: Ipv6Addr) -> Reach {
+    match address.to_ipv4_mapped() {
+        Some(mapped) => reach4(mapped),
+        None if address.is_loopback() || address.is_unspecified() || address.is_unicast_link_local() => Reach::Own,
+        None if address.is_unique_local() => Reach::Private,
+        None => Reach::Anywhere,
+    }
+}
+
+/// Host and port, without a password that stands before them.
+pub fn authority(uri: &Uri) -> &str {
+    uri.authority().map_or("", |authority| authority.as_str().rsplit('@').next().unwrap_or_default())
+}
+
+/// The address without password and question: a storage's signature stands in the latter.
+fn shown(uri: &Uri) -> String {
+    format!("{}://{}{}", uri.scheme_str().unwrap_or_default(), authority(uri), uri.path())
+}
+
+/// The address that a `Location` header means, which may leave out scheme and host (RFC 3986 section 5.2).
+///
+/// # Errors
+/// It is no address, or one of another kind than a web server's, such as `file:`.
+pub fn resolve(base: &Uri, location: &str) -> Result<Uri> {
+    let (scheme, host) = (base.scheme_str().unwrap_or("https"), authority(base));
+    let location = location.split('#').next().unwrap_or(location);
+    let web = |text: &str| text.starts_with("https:") || text.starts_with("http:");
+    let named = location.split(['/', '?']).next().unwrap_or_default().contains(':');
+    if named && !web(&location.to_ascii_lowercase()) {
+        let what = format!("{host} redirects to {}, which is no web address", printable(location));
+        return Err(Error::new(Kind::Unavailable, what).help("the registry must redirect to an https address"));
+    }
+    if location.starts_with("//") {
+        parse(&format!("{scheme}:{location}"))
+    } else if location.starts_with('/') {
+        parse(&format!("{scheme}://{host}{location}"))
+    } else if named {
+        parse(location)
+    } else {
+        let directory = base.path().rsplit_once('/').map_or("", |(directory, _)| directory);
+        parse(&format!("{scheme}://{host}{directory}/{location}"))
+    }
+}
+
+/// An address, as a registry wrote it or we did.
+pub fn parse(url: &str) -> Result<Uri> {
+    let bad = || Error::new(Kind::Unavailable, format!("{} is no address", printable(url)));
+    let uri: Uri = url.parse().map_err(|_| bad())?;
+    if uri.scheme().is_none() || authority(&uri).is_empty() { Err(bad()) } else { Ok(uri) }
+}
+
+fn printable(text: &str) -> String {
+    text.chars().filter(|one| !one.is_control()).take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locations_are_resolved() {
+        let base = parse("https://a.example/v2/x/blobs/1?q").unwrap();
+        let to = |location: &str| resolve(&base, location).unwrap().to_string();
+        assert_eq!(to("https://b.example/y?z#f"), "https://b.example/y?z");
+        assert_eq!(to("/y"), "https://a.example/y");
+        assert_eq!(to("//c.example/y"), "https://c.example/y");
+        assert_eq!(to("2"), "https://a.example/v2/x/blobs/2");
+        assert_eq!(to("/y?u=http://z"), "https://a.example/y?u=http://z");
+        for bad in ["file:///etc/shadow", "gopher://x/", "FILE:/etc/shadow", "https:", "https:///x", "javascript:1"] {
+            assert!(resolve(&base, bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn redirects_stay_out_of_what_only_we_can_reach() {
+        let may = |from: &str, to: &str, secret| allowed(&parse(from).unwrap(), &parse(to).unwrap(), secret).is_ok();
+        assert!(may("https://r.example", "https://cdn.example/x", true));
+        assert!(may("https://r.example", "https://10.0.0.1/x", false));
+        assert!(!may("https://r.example", "https://10.0.0.1/x", true));
+        assert!(!may("https://r.example", "https://[fd00::1]/x", true));
+        assert!(may("https://10.0.0.2", "https://10.0.0.1/x", true));
+        for own in [
+            "https://169.254.169.254/",
+            "https://127.0.0.1/",
+            "https://[::1]/",
+            "https://[::ffff:127.0.0.1]/",
+            "https://0.0.0.0/",
+            "https://localhost/",
+            "https://[fe80::1]/",
+        ] {
+            assert!(!may("https://r.example", own, false), "{own}");
+            assert!(!may("https://10.0.0.1", own, false), "{own}");
+        }
+        assert!(may("http://127.0.0.1:1", "http://127.0.0.1:2/", true));
+        assert!(!may("https://r.example", "http://cdn.example/", false));
+        assert!(!may("https://r.example", "http://r.example/", false), "no way back from TLS");
+        assert!(!may("https://r.example", "https://u:p@r.example/", false));
+        assert!(may("http://10.0.0.1:5000", "http://10.0.0.1:5000/y", true), "an insecure registry to itself");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_location_is_resolved_or_refused(location in "(https?|file|//)?(:|://)?[a-z0-9.@:/?#\\[\\]%\\\\ -]{0,30}") {
+            let base = parse("https://a.example/v2/x").unwrap();
+            if let Ok(next) = resolve(&base, &location) {
+                proptest::prop_assert!(matches!(next.scheme_str(), Some("http" | "https")));
+                if allowed(&base, &next, true).is_ok() {
+                    proptest::prop_assert_eq!(next.scheme_str(), Some("https"));
+                    proptest::prop_assert!(!next.authority().unwrap().as_str().contains('@'));
+                }
+            }
+        }
+    }
+}
