@@ -19,7 +19,7 @@ const SILENCE: Duration = Duration::from_secs(600);
 /// The line that says which program runs next, by its number.
 const PROGRAM: &str = "@cooper-program ";
 
-/// The machine; booted when the first result is asked for, ended on drop.
+/// The machine; ended on drop.
 pub struct Machine {
     programs: Vec<Program>,
     running: Option<(Child, Receiver<String>)>,
@@ -36,16 +36,21 @@ impl Machine {
         Self { programs, running: None, current: 0, output: String::new(), results: HashMap::new() }
     }
 
-    /// How the test of this title ended; waits for it.
-    pub fn result_of(&mut self, title: &str) -> Outcome<Event> {
+    /// Boots it, if that has not been done.
+    pub fn start(&mut self) -> Outcome {
         if self.running.is_none() {
             self.running = Some(self.boot()?);
         }
+        Ok(())
+    }
+
+    /// How the test of this title ended; waits for it. After [`start`](Self::start).
+    pub fn result_of(&mut self, title: &str) -> Outcome<Event> {
         loop {
             if let Some(event) = self.results.remove(title) {
                 return Ok(event);
             }
-            let Some((_, lines)) = &self.running else { unreachable!("started above") };
+            let (_, lines) = self.running.as_ref().ok_or("the machine was not started")?;
             match lines.recv_timeout(SILENCE) {
                 Ok(line) => self.take(&line),
                 Err(RecvTimeoutError::Timeout) => {

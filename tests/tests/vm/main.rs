@@ -1,6 +1,7 @@
-//! The vm lane: boots the second kernel once and runs in it what the chapters' tests left to it.
+//! The vm lane: boots a second kernel and runs in it what the chapters' tests left to it.
 //!
-//! Every such test is reported here under its own name; one that the machine did not run is a failure.
+//! An emulated machine keeps one processor busy, so there are as many of them as processors, at most two, and each does
+//! a part of every program's tests. Every such test is reported here under its own name; one that the machine did not run is a failure.
 //! `COOPER_VM_RUNNER` is the command that runs another under the second kernel: `$COOPER_VM_RUNNER -- CMD…`;
 //! if it is not set, `tests/vm/run`. `COOPER_VM_PACKAGES` names the packages to test, the whole workspace if not set.
 
@@ -8,19 +9,20 @@ mod machine;
 mod plan;
 
 use std::sync::{Arc, Mutex};
+use std::thread::available_parallelism;
 
 use harness::{Event, Failed, Lane, Outcome};
 use libtest_mimic::{Arguments, Completion, Trial};
 
 use machine::Machine;
-use plan::Plan;
+use plan::{Plan, Program};
 
 fn main() {
     let mut args = Arguments::from_args();
     args.test_threads = Some(1);
     let trials = match unavailable() {
         Some(reason) => vec![skip(reason)],
-        None => plan(&args).map_or_else(|failed| vec![Trial::test("what to run", || Err(failed))], trials),
+        None => plan(&args).map_or_else(|failed| vec![Trial::test("what to run", || Err(failed))], all_trials),
     };
     libtest_mimic::run(&args, trials).exit()
 }
@@ -59,21 +61,32 @@ fn plan(args: &Arguments) -> Outcome<Plan> {
     Ok(plan)
 }
 
-/// One trial for each test; the first that runs boots the machine.
-fn trials(Plan { programs }: Plan) -> Vec<Trial> {
-    let all: Vec<_> =
-        programs.iter().flat_map(|program| program.tests.iter().map(|test| program.title(test))).collect();
-    let machine = Arc::new(Mutex::new(Machine::new(programs)));
-    let trial = |title: String| {
-        let machine = machine.clone();
-        Trial::ignorable_test(title.clone(), move || {
-            let mut machine = machine.lock().map_err(|_| "an earlier test panicked")?;
-            match machine.result_of(&title)? {
-                Event::Skipped(reason) => Ok(Completion::ignored_with(reason)),
-                Event::Failed(message) => Err(message.into()),
-                _ => Ok(Completion::Completed),
-            }
-        })
+/// One trial for each test; the first that runs boots the machines.
+fn all_trials(plan: Plan) -> Vec<Trial> {
+    let count = available_parallelism().map_or(1, |count| count.get().min(2));
+    let parts = plan.split(count);
+    let titles = parts.iter().map(|part| part.iter().flat_map(Program::titles).collect());
+    let titles: Vec<Vec<String>> = titles.collect();
+    let machines: Arc<Vec<_>> = Arc::new(parts.into_iter().map(|part| Mutex::new(Machine::new(part))).collect());
+    let trials = |(number, titles): (usize, Vec<String>)| {
+        let machines = machines.clone();
+        titles.into_iter().map(move |title| trial(title, machines.clone(), number))
     };
-    all.into_iter().map(trial).collect()
+    titles.into_iter().enumerate().flat_map(trials).collect()
+}
+
+/// The trial that asks machine `number` for the result of the test `title`.
+fn trial(title: String, machines: Arc<Vec<Mutex<Machine>>>, number: usize) -> Trial {
+    Trial::ignorable_test(title.clone(), move || {
+        // All are booted before the first is waited for.
+        for machine in machines.iter() {
+            machine.lock().map_err(|_| "an earlier test panicked")?.start()?;
+        }
+        let mut machine = machines[number].lock().map_err(|_| "an earlier test panicked")?;
+        match machine.result_of(&title)? {
+            Event::Skipped(reason) => Ok(Completion::ignored_with(reason)),
+            Event::Failed(message) => Err(message.into()),
+            _ => Ok(Completion::Completed),
+        }
+    })
 }

@@ -13,6 +13,7 @@ pub struct Plan {
 }
 
 /// A test program with tests of the vm lane.
+#[derive(Clone)]
 pub struct Program {
     /// `step04 memory`: the package and the file.
     pub name: String,
@@ -29,9 +30,27 @@ impl Program {
     pub fn title(&self, test: &str) -> String {
         format!("{}: {test}", self.name)
     }
+
+    /// Of all its tests.
+    pub fn titles(&self) -> impl Iterator<Item = String> {
+        self.tests.iter().map(|test| self.title(test))
+    }
 }
 
 impl Plan {
+    /// Deals the tests of each program out to `count` machines; one that would have nothing to do is left out.
+    pub fn split(self, count: usize) -> Vec<Vec<Program>> {
+        let part = |number| {
+            let mut programs = self.programs.clone();
+            for program in &mut programs {
+                program.tests = program.tests.iter().skip(number).step_by(count).cloned().collect();
+            }
+            programs.retain(|program| !program.tests.is_empty());
+            programs
+        };
+        (0..count).map(part).filter(|part| !part.is_empty()).collect()
+    }
+
     /// Has cargo build the programs of the steps that the tests use, their own and the earlier ones: inside there is
     /// no cargo.
     pub fn build_steps(&self) -> Outcome {
