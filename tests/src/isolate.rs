@@ -134,6 +134,10 @@ fn uplink() -> io::Result<()> {
         for _ in $(seq 100); do # the kernel notices the carrier a moment later
             case $(ip link show uplink) in *"state UP"*) break ;; esac
             sleep 0.02
+        done
+        [ -z "$(ip -6 addr show dev uplink)" ] || for _ in $(seq 100); do # and takes the address into use after that
+            case $(ip -6 route show table local) in *2001:db8::2*) break ;; esac
+            sleep 0.02
         done"#;
     let outside = OUTSIDE.get().map(path_of).unwrap_or_default();
     let output = Command::new("sh").args(["-c", script, "sh", &outside]).output()?;
