@@ -3,6 +3,7 @@
 //! `cargo bench --bench start [-- ROUNDS]`, as root. The floor makes the same kernel calls and nothing else (floor/). All
 //! run the same root, take turns, and are compared by their medians.
 
+mod apart;
 mod floor;
 mod oci;
 #[path = "../podman.rs"]
@@ -17,6 +18,7 @@ use std::time::Duration;
 use harness::bench::{self, Medians, Peer, Spent, race, spend};
 use harness::{Background, Outcome, Sandbox, step};
 
+use apart::Apart;
 use floor::{Recipe, network};
 use oci::Runtime;
 use podman::Podman;
@@ -36,7 +38,6 @@ struct Case {
 }
 
 /// Is another container running in the engine that the case uses?
-#[derive(PartialEq)]
 enum Place {
     Alone,
     Beside,
@@ -88,8 +89,9 @@ fn compare() -> Outcome {
     bench::own_host()?;
     let (alone, beside) = (Sandbox::new()?, Sandbox::new()?);
     let root = root::of_image(&alone)?;
+    let apart = Apart::new()?;
     root::of_image(&beside)?;
-    let _neighbour = neighbour(&beside)?;
+    let _neighbour = apart.within(|| neighbour(&beside))?;
     network::add_bridge(network::STANDING)?;
     network::nft(&network::rules(network::STANDING))?;
 
@@ -99,10 +101,12 @@ fn compare() -> Outcome {
     let runtimes: Vec<_> = ["crun", "runc"].into_iter().filter_map(|name| Runtime::find(name, &root)).collect();
     let mut peers = Vec::new();
     for case in &CASES {
-        let sandbox = if case.place == Place::Alone { &alone } else { &beside };
         let program = step(case.chapter)?;
-        let root = &root;
-        peers.push(Peer::new(case.name, move || run_step(&program, case, sandbox, root)));
+        let (root, alone, beside, apart) = (&root, &alone, &beside, &apart);
+        peers.push(Peer::new(case.name, move || match case.place {
+            Place::Alone => run_step(&program, case, alone, root),
+            Place::Beside => apart.within(|| run_step(&program, case, beside, root)),
+        }));
     }
     for (name, _) in Recipe::ALL {
         let (root, state) = (&root, floor_state.path());

@@ -54,7 +54,7 @@
 //! - Tests run one at a time, on the main thread: each looks at the whole machine before and after. Mounts, links,
 //!   addresses, nft rules, cgroups and processes that it leaves behind fail it.
 //! - No fork, no unshare in a test: it runs programs. [`Run`] gives each a time limit, [`Pty`] a terminal.
-//! - [`Registry`], [`debian_image`] and [`busybox_image`] are real ones.
+//! - [`Registry`], [`Dockerd`], [`debian_image`] and [`busybox_image`] are real ones.
 //! - [`Sandbox::step`] finds (or builds) the program of any chapter, also of another package.
 
 //!
@@ -72,6 +72,7 @@ mod registry;
 mod report;
 mod run;
 mod sandbox;
+mod server;
 mod steps;
 mod suite;
 #[allow(unsafe_code)]
@@ -87,6 +88,7 @@ pub use registry::Registry;
 pub use report::{Event, Report};
 pub use run::{Background, Done, Run};
 pub use sandbox::Sandbox;
+pub use server::{Dockerd, Server, remove_groups};
 pub use steps::{STEPS, step, target_dir};
 pub use suite::{Suite, VM_LIST, VM_TESTS};
 pub use user::User;

@@ -202,7 +202,7 @@ fn only_one_thread() -> Result<()> {
 fn refused(flags: CloneFlags, errno: Errno) -> Error {
     let error = Error::call("clone3", names(flags), errno);
     match errno {
-        Errno::EPERM => error.help("making namespaces needs root or, for an ordinary user, a user namespace; `step07 doctor` tells what this machine allows"),
+        Errno::EPERM => error.help("making namespaces needs root or, for an ordinary user, a user namespace; `step04 doctor` tells what this machine allows"),
         Errno::ENOSPC => error.help("a limit in /proc/sys/user (max_user_namespaces and the like) is reached or set to 0"),
         Errno::EAGAIN => error.help("too many processes: see `ulimit -u`, and pids.max of the cgroup"),
         _ => error,

@@ -115,7 +115,7 @@ fn no_namespaces(error: Error) -> Error {
             "ranges must not overlap nor go beyond 4294967294, and 340 are the most (user_namespaces(7))"
         }
         _ => {
-            "the ids are not ours to give, or the host restricts user namespaces (AppArmor); `step07 doctor` tells which"
+            "the ids are not ours to give, or the host restricts user namespaces (AppArmor); `step04 doctor` tells which"
         }
     };
     error.help(help)
@@ -136,7 +136,7 @@ fn run_helper(program: &str, pid: Pid, ranges: &[IdRange]) -> Result<()> {
     }
     let said = String::from_utf8_lossy(&output.stderr);
     Err(Error::new(Kind::Unsupported, format!("{program} {}: {}", arguments.join(" "), said.trim())).help(
-        "the range must stand in /etc/subuid and /etc/subgid, and the helper be set-user-ID root; `step07 doctor` checks both",
+        "the range must stand in /etc/subuid and /etc/subgid, and the helper be set-user-ID root; `step04 doctor` checks both",
     ))
 }
 

@@ -15,6 +15,7 @@ mod isolation;
 mod join;
 mod manner;
 pub mod mount;
+mod occupants;
 mod pivot;
 pub mod pty;
 mod raw;

@@ -11,6 +11,7 @@ use nix::unistd::{ForkResult, Pid, geteuid, pipe, read, write};
 use process::{Error, OrCall, Result, explain};
 
 use crate::isolation::own_umask;
+use crate::occupants::Occupants;
 use crate::{IdMap, running, user};
 
 /// Tells a program that we execute which user namespace is ours, and that we came there as an ordinary user.
@@ -23,24 +24,29 @@ pub fn is_rootless() -> bool {
     ENTERED.load(Ordering::Relaxed)
 }
 
-/// Becomes root of a user namespace, unless root already. A namespace that a container of ours keeps alive
-/// is joined, so that all of them can share files, addresses and networks; otherwise a new one is made.
+/// Becomes root of a user namespace, unless root already. A namespace in which another engine of this user is, or a
+/// container, is joined, so that all of them can share files, addresses and networks; otherwise a new one is made.
 ///
 /// # Errors
 /// `EPERM` where the host forbids user namespaces (`doctor` says what to do), `EINVAL` in a process of several threads.
 pub fn enter() -> Result<()> {
     own_umask(); // nor do the engine's own files depend on the shell that started it
+    if is_rootless() {
+        return Ok(());
+    }
     if geteuid().is_root() {
         let heir = std::env::var(HEIR).is_ok_and(|inode| inode.parse() == Ok(running::own_user_namespace()));
         ENTERED.store(heir, Ordering::Relaxed);
-        return Ok(());
+        return if heir { Occupants::stay_on() } else { Ok(()) };
     }
     rootfs::dirs(); // decided now: afterwards everybody looks like root
     let map = IdMap::of_user();
-    if !join_existing()? {
+    let occupants = Occupants::lock()?;
+    if !occupants.join()? && !join_existing()? {
         make_new(&map)?;
     }
     user::become_root_inside(map.is_single())?;
+    occupants.stay()?;
     ENTERED.store(true, Ordering::Relaxed);
     Ok(())
 }
@@ -94,7 +100,7 @@ fn make_new(map: &IdMap) -> Result<()> {
             let status = waitpid(child, None).or_call("waitpid", child)?;
             made.map_err(|error| {
                 error
-                    .help("the host forbids user namespaces to ordinary users; `step07 doctor` tells how to allow them")
+                    .help("the host forbids user namespaces to ordinary users; `step04 doctor` tells how to allow them")
             })?;
             explain!(3, "root, of a user namespace", "unshare(NEWUSER)");
             match status {

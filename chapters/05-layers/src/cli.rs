@@ -203,7 +203,9 @@ fn list() -> Result<()> {
         let status = if running.iter().any(|one| one.id == config.id) { "running" } else { "exited" };
         let words: Vec<_> = config.command.iter().map(|word| word.to_string_lossy()).collect();
         let (id, age) = (id::short(&config.id), age(config.created));
-        println!("{id:<12}  {status:<8}  {age:<14}  {:<20}  {}", config.name, words.join(" "));
+        // A script of several lines is one line of the table.
+        let command = words.join(" ").replace(char::is_control, " ");
+        println!("{id:<12}  {status:<8}  {age:<14}  {:<20}  {command}", config.name);
     }
     Ok(())
 }

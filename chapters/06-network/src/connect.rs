@@ -8,11 +8,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use process::{Error, Kind, Result, explain};
 
 use crate::bridge::delete_link;
+use crate::ground::{self, Ground};
 use crate::netlink::{Netlink, is_gone};
 use crate::state::State;
 use crate::sweep::{settle, sweep};
 use crate::wired::{choose_ways_out, place, prepare_host};
-use crate::{Endpoint, EndpointOptions, Lease, Names, Network, dns, files, inside, netns, plug};
+use crate::{Endpoint, EndpointOptions, Lease, Names, Network, carrier, dns, files, inside, netns, plug};
 
 /// Gives the running container `id` a place in `network`, as `options` ask. It is reached there when this returns.
 ///
@@ -63,7 +64,7 @@ pub fn mend(state: &State, lease: &mut Lease) -> Result<bool> {
     }
     explain!(6, "left half done by an engine that was killed", "endpoint of {}", lease.container);
     for endpoint in lease.endpoints.iter().filter(|endpoint| endpoint.half) {
-        unplug(lease, endpoint)?;
+        unplug(state, lease, endpoint)?;
     }
     lease.endpoints.retain(|endpoint| !endpoint.half);
     turn(state, lease, true)?;
@@ -87,8 +88,10 @@ fn check(lease: &Lease, network: &Network, options: &EndpointOptions) -> Result<
         let what = "container cannot be connected to multiple networks with one of the networks in private (none) mode";
         return refuse(what, "make it with another --network");
     }
-    if lease.network == "pasta" {
-        return refuse("its network is made by pasta, which has no other one", "run it as root, or publish ports");
+    if carrier::is_carried(&lease.network) {
+        let what = format!("container {} has a network of its own, made by {}", lease.name, lease.network);
+        let help = format!("make it with --network {0}, or with --network bridge --network {0}", network.name);
+        return refuse(&what, &help);
     }
     if lease.endpoint(&network.name).is_some() {
         let what = format!("endpoint with name {} already exists in network {}", lease.name, network.name);
@@ -103,14 +106,16 @@ fn check(lease: &Lease, network: &Network, options: &EndpointOptions) -> Result<
 
 /// Makes the last endpoint of `lease`.
 fn attach(state: &State, names: &Names, lease: &mut Lease, network: &Network) -> Result<()> {
-    let mut netlink = Netlink::open()?;
     state.set_standing(network)?;
     state.put(lease)?;
-    plug::make(&mut netlink, network)?;
     let container = netns::of(lease)?;
     let Some(endpoint) = lease.endpoints.last().cloned() else { return Ok(()) };
-    plug::attach(&mut netlink, network, &endpoint, container.as_fd())?;
-    prepare_host(network, !lease.ports.is_empty())?;
+    Ground::get(state)?.on(|| {
+        let mut netlink = Netlink::open()?;
+        plug::make(&mut netlink, network)?;
+        plug::attach(&mut netlink, network, &endpoint, container.as_fd())?;
+        prepare_host(network, !lease.ports.is_empty())
+    })?;
     // Its own way out, if it is to be that, comes with everybody's.
     let plain = Endpoint { gateway: false, gateway6: false, ..endpoint };
     inside_of(&container, |netlink| inside::configure(netlink, network, &plain))?;
@@ -129,7 +134,7 @@ fn attach(state: &State, names: &Names, lease: &mut Lease, network: &Network) ->
 fn forget(state: &State, names: &Names, lease: &mut Lease, network: &Network, torn: bool) -> Result<()> {
     let at = lease.endpoints.iter().position(|endpoint| endpoint.network == network.name);
     if let Some(at) = at {
-        unplug(lease, &lease.endpoints[at])?;
+        unplug(state, lease, &lease.endpoints[at])?;
         lease.endpoints.remove(at);
         turn(state, lease, torn)?;
         state.put(lease)?;
@@ -139,9 +144,9 @@ fn forget(state: &State, names: &Names, lease: &mut Lease, network: &Network, to
 }
 
 /// Deletes an endpoint's links: the container's end, and with it the host's, if there is one.
-fn unplug(lease: &Lease, endpoint: &Endpoint) -> Result<()> {
+fn unplug(state: &State, lease: &Lease, endpoint: &Endpoint) -> Result<()> {
     if let Some(link) = &endpoint.link {
-        return delete_link(link);
+        return ground::on(state, || delete_link(link));
     }
     match netns::of(lease).and_then(|container| inside_of(&container, |it| it.delete_link(&endpoint.interface))) {
         Err(error) if is_gone(&error) || error.kind() == Kind::NotFound => Ok(()),
@@ -184,6 +189,6 @@ fn networks(state: &State, lease: &Lease) -> Vec<Network> {
 }
 
 /// With a socket in that namespace.
-fn inside_of<T>(container: &OwnedFd, work: impl FnOnce(&mut Netlink) -> Result<T>) -> Result<T> {
+fn inside_of(container: &OwnedFd, work: impl FnOnce(&mut Netlink) -> Result<()>) -> Result<()> {
     netns::within(container.as_fd(), || work(&mut Netlink::open()?))
 }

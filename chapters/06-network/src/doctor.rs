@@ -12,15 +12,15 @@ use process::OrCall;
 use process::doctor::{Check, in_child};
 
 use crate::netlink::{Netlink, VethPeer};
-use crate::{pasta, sysctl};
+use crate::{carrier, sysctl};
 
 const CHAPTER: u8 = 6;
 
-/// Checks the firewall, links, forwarding and, for an ordinary user, pasta.
+/// Checks the firewall, links, forwarding and, for an ordinary user, pasta or slirp4netns.
 pub fn doctor() -> Vec<Check> {
     let mut checks = vec![nft(), links(), forwarding()];
     checks.extend(foreign_drop());
-    checks.push(pasta_program());
+    checks.push(carriers());
     checks.push(tun());
     checks
 }
@@ -36,7 +36,7 @@ fn nft() -> Check {
         return Check::missing(CHAPTER, WHAT, "not installed", "apt-get install nftables");
     };
     if !geteuid().is_root() {
-        return Check::works(CHAPTER, WHAT, "installed; only root's containers use it");
+        return Check::works(CHAPTER, WHAT, "installed; an ordinary user's own networks use it");
     }
     match try_rules(&nft, rules) {
         Ok(()) => Check::works(CHAPTER, WHAT, "nat, masquerade and fib rules are accepted"),
@@ -61,11 +61,10 @@ fn try_rules(nft: &Path, rules: &str) -> Result<(), String> {
 /// Can bridges and veth pairs be made? Tried in a network namespace that ends with the attempt.
 fn links() -> Check {
     const WHAT: &str = "bridge and veth links";
-    if !geteuid().is_root() {
-        return Check::works(CHAPTER, WHAT, "only root's containers use them");
-    }
+    // An ordinary user has the right to it in a user namespace.
+    let user = if geteuid().is_root() { CloneFlags::empty() } else { CloneFlags::CLONE_NEWUSER };
     let tried = in_child(|| {
-        unshare(CloneFlags::CLONE_NEWNET).or_call("unshare", "NEWNET")?;
+        unshare(user | CloneFlags::CLONE_NEWNET).or_call("unshare", "NEWNET")?;
         let mut netlink = Netlink::open()?;
         netlink.add_bridge("bridge", [2, 0, 0, 0, 0, 1], 1500)?;
         let here = File::open("/proc/self/ns/net").or_call("open", "/proc/self/ns/net")?;
@@ -74,7 +73,8 @@ fn links() -> Check {
     if tried {
         return Check::works(CHAPTER, WHAT, "both made for a try");
     }
-    Check::missing(CHAPTER, WHAT, "could not be made in a trial", "modprobe -a bridge veth")
+    let mend = if geteuid().is_root() { "modprobe -a bridge veth" } else { "as root: modprobe -a bridge veth" };
+    Check::missing(CHAPTER, WHAT, "could not be made in a trial", mend)
 }
 
 fn forwarding() -> Check {
@@ -112,20 +112,23 @@ fn dropping_table(chains: &str) -> Option<String> {
     None
 }
 
-fn pasta_program() -> Check {
-    const WHAT: &str = "pasta";
-    match find_program("pasta") {
-        Some(path) => Check::works(CHAPTER, WHAT, path.display().to_string()),
-        None => {
-            Check::limited(CHAPTER, WHAT, "not installed; an ordinary user's network needs it", "apt-get install passt")
+fn carriers() -> Check {
+    const WHAT: &str = "pasta or slirp4netns";
+    const MEND: &str = "apt-get install passt";
+    match (find_program("pasta"), find_program("slirp4netns")) {
+        (Some(path), _) => Check::works(CHAPTER, WHAT, path.display().to_string()),
+        (None, Some(path)) => {
+            let why = format!("{}; pasta is quicker, and shows a container who calls it", path.display());
+            Check::limited(CHAPTER, WHAT, why, MEND)
         }
+        _ => Check::limited(CHAPTER, WHAT, "neither is installed; an ordinary user's network needs one", MEND),
     }
 }
 
 fn tun() -> Check {
     const WHAT: &str = "/dev/net/tun";
     let mode = std::fs::metadata("/dev/net/tun").map(|it| std::os::unix::fs::MetadataExt::mode(&it) & 0o777);
-    match (pasta::tun_usable(), mode) {
+    match (carrier::tun_usable(), mode) {
         // Root can always open it; what counts is whether an ordinary user could.
         (Ok(()), Ok(mode)) if mode & 0o006 != 0o006 && geteuid().is_root() => {
             Check::limited(CHAPTER, WHAT, format!("mode {mode:04o}: for root only"), "chmod 0666 /dev/net/tun")

@@ -9,7 +9,7 @@ use crate::Mac;
 /// A container's place in one network.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Endpoint {
-    /// The network's name; `pasta` where an ordinary user's container has no network of ours.
+    /// The network's name; that of a [carrier](crate::carrier) where an ordinary user's container has one to itself.
     pub network: String,
     /// 64 hexadecimal digits.
     #[serde(default)]

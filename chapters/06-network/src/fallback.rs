@@ -1,13 +1,14 @@
 //! What the default network needs, and what happens where that is missing.
 //!
 //! Who asks for a network by an option gets it or an error. Who asks for nothing in particular wants the
-//! program to run: on a machine without nft or pasta it does, with the loopback link alone, and is told so.
+//! program to run: on a machine without nft, pasta or slirp4netns it does, with the loopback link alone, and is told so.
 
 use colored::Colorize;
 use namespaces::{find_program, rootless};
 use process::{Error, Result};
 
-use crate::{Mode, NetworkArgs, pasta};
+use crate::carrier::Carrier;
+use crate::{Mode, NetworkArgs};
 
 /// Chooses `none` for a container whose options ask for no network, where the default one cannot be had.
 pub fn settle(args: &mut NetworkArgs) {
@@ -33,8 +34,5 @@ pub fn available() -> Result<()> {
             None => Err(Error::unsupported("the program nft is not installed").help("apt-get install nftables")),
         };
     }
-    if find_program("pasta").is_none() {
-        return Err(Error::unsupported("the program pasta is not installed").help("as root: apt-get install passt"));
-    }
-    pasta::tun_usable()
+    Carrier::find().map(drop)
 }

@@ -18,7 +18,7 @@ pub struct Lease {
     pub name: String,
     /// Its host name.
     pub hostname: String,
-    /// The first `--network`: `bridge`, `pasta`, `none`, `host`, `container:…` or the name of one.
+    /// The first `--network`: `bridge`, `pasta` or `slirp4netns`, `none`, `host`, `container:…` or the name of one.
     pub network: String,
     /// Its places in networks, in the order in which they were asked for.
     #[serde(default)]

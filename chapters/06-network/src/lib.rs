@@ -9,7 +9,10 @@
 //! | [`inside`] | addresses and routes in the container |
 //! | [`nft`] | the firewall's rules, rendered whole from the state |
 //! | [`Reserved`] | published ports are taken on the host |
-//! | [`wire`] | how a container is connected: [`wired`] (root), `pasta` (without), none, host, another container's |
+//! | [`wire`] | how a container is connected: [`wired`], [`carried`] (without root), none, host, another container's |
+//! | [`ground`], [`keeper`], [`apart`] | where links and rules are: the host, or an ordinary user's own network namespace |
+//! | [`carrier`] | pasta or slirp4netns: an ordinary user's way out |
+//! | [`relay`] | an ordinary user's published ports |
 //! | [`connect`] | places in networks come and go while a container runs |
 //! | [`sweep`] | links and rules follow the leases; what a killed engine left is cleared |
 //! | [`Resolv`], `files` | `/etc/hosts`, `/etc/hostname`, `/etc/resolv.conf` |
@@ -17,10 +20,13 @@
 //! | [`Net`] | the stage: all of the above for one container |
 //! | [`commands`] | `network create`, `ls`, `inspect`, `rm`, `connect`, `disconnect`, `prune` |
 
+pub mod apart;
 mod args;
 mod attachment;
 mod attend;
 pub mod bridge;
+pub mod carried;
+pub mod carrier;
 pub mod commands;
 pub mod connect;
 pub mod dns;
@@ -30,9 +36,11 @@ pub mod drivers;
 mod endpoint;
 mod fallback;
 mod files;
+pub mod ground;
 mod holder;
 pub mod inside;
 mod join;
+pub mod keeper;
 mod lease;
 mod mac;
 mod mode;
@@ -45,8 +53,10 @@ mod pasta;
 pub mod plug;
 pub mod pool;
 mod ports;
+pub mod relay;
 mod reserve;
 pub mod resolv;
+mod slirp;
 pub mod state;
 pub mod sweep;
 #[allow(unsafe_code)]

@@ -10,7 +10,7 @@ use crate::Network;
 /// The kind of network that a container is given.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Mode {
-    /// A network namespace of its own, joined to the engine's bridge (as root) or to pasta (without).
+    /// A network namespace of its own, joined to the engine's bridge (as root) or to a [carrier](crate::carrier) (without).
     #[default]
     Bridge,
     /// A network namespace of its own with nothing but the loopback link.

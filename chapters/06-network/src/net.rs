@@ -8,10 +8,11 @@ use process::{Child, Error, Keep, Result, Stage};
 use rootfs::{RootDir, dirs};
 
 use crate::bridge::delete_link;
+use crate::carried::Carried;
 use crate::fallback;
 use crate::files::{self, Files, Hosts};
+use crate::ground;
 use crate::join::Join;
-use crate::pasta::Pasta;
 use crate::resolv::Reach;
 use crate::state::{self, State};
 use crate::sweep::sweep;
@@ -49,8 +50,8 @@ impl Net {
         let run = dirs().run.clone();
         let mut files_of = plan.id.clone();
         let wire: Box<dyn Wire> = match args.mode() {
-            Mode::Bridge if rootless::is_rootless() => Box::new(Pasta::new(&args)),
-            Mode::Named(name) if rootless::is_rootless() => return Err(no_networks(&name)),
+            // With others it is a bridge, as theirs are: a carrier's link leads out, and to nobody else.
+            Mode::Bridge if rootless::is_rootless() && args.network.len() < 2 => Box::new(Carried::new(&args)),
             Mode::Bridge | Mode::Named(_) => Box::new(Wired::new(&args, &run)),
             Mode::None => Box::new(Nothing),
             Mode::Host => Box::new(Host),
@@ -80,11 +81,6 @@ impl Net {
         }
         files::write(directory, &hosts, &resolv)
     }
-}
-
-fn no_networks(name: &str) -> Error {
-    Error::unsupported(format!("network {name}: an ordinary user's containers have the default network only"))
-        .help("leave out --network, or run as root")
 }
 
 /// `--share net` and `--network host` are the same; chapter 3's flag and this chapter's option must agree.
@@ -164,8 +160,9 @@ impl Stage for Net {
 /// Deletes the container's links and notes that it has nothing any more. The lease stays until rules and bridges have
 /// followed: whoever finds it, should this engine be killed, has them follow.
 fn release(state: &State, mut lease: Lease) -> Result<()> {
-    let links = lease.endpoints.drain(..).filter_map(|endpoint| endpoint.link);
-    let deleted = links.map(|link| delete_link(&link)).fold(Ok(()), Result::and);
+    let links: Vec<_> = lease.endpoints.drain(..).filter_map(|endpoint| endpoint.link).collect();
+    let delete = || links.iter().map(|link| delete_link(link)).fold(Ok(()), Result::and);
+    let deleted = if links.is_empty() { Ok(()) } else { ground::on(state, delete) };
     lease.ports.clear();
     deleted.and(state.put(&lease))
 }

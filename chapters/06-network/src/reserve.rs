@@ -50,6 +50,20 @@ impl Reserved {
         self.sockets
     }
 
+    /// Listens at the TCP ports: who calls waits until somebody accepts. What holds the ports, in their order.
+    ///
+    /// # Errors
+    /// As listen(2).
+    pub fn listen(self) -> Result<Vec<OwnedFd>> {
+        for (port, socket) in self.ports.iter().zip(&self.sockets).filter(|(port, _)| port.protocol == Protocol::Tcp) {
+            // Connections of an earlier server that linger are no obstacle to this, either.
+            setsockopt(socket, ReuseAddr, &true).or_call("setsockopt", "SO_REUSEADDR")?;
+            listen(socket, Backlog::MAXALLOWABLE).map_err(|errno| refused(port, errno))?;
+            explain!(6, "whoever calls the port is heard", "listen({}/{})", port.host(), port.protocol);
+        }
+        Ok(self.sockets)
+    }
+
     fn take_one(&mut self, wanted: &Wanted, ipv6: bool, leases: &[Lease]) -> Result<()> {
         let addresses: &[IpAddr] = match &wanted.host_ip {
             None if ipv6 => &[EVERY, EVERY6],

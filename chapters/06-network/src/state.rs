@@ -101,6 +101,11 @@ impl State {
         Ok(())
     }
 
+    /// A file beside the lock.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
     /// The rules that were in force when this was written.
     pub fn rules(&self) -> Option<InForce> {
         read(&self.directory.join("rules.json"))
@@ -249,12 +254,12 @@ fn make_dir(path: &Path) -> Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).or_call("mkdir", path.display())
 }
 
-fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
+pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
 /// By temporary file and rename: a reader, or a crash, sees the old state or the new one.
-fn write(path: &Path, value: &impl Serialize) -> Result<()> {
+pub(crate) fn write(path: &Path, value: &impl Serialize) -> Result<()> {
     let mut text = serde_json::to_string_pretty(value)
         .map_err(|error| Error::invalid(format!("write {}: {error}", path.display())))?;
     text.push('\n');
@@ -264,7 +269,7 @@ fn write(path: &Path, value: &impl Serialize) -> Result<()> {
     fs::rename(&temporary, path).or_call("rename", path.display())
 }
 
-fn remove(done: std::io::Result<()>, path: &Path) -> Result<()> {
+pub(crate) fn remove(done: std::io::Result<()>, path: &Path) -> Result<()> {
     match done {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         done => done.or_call("unlink", path.display()),

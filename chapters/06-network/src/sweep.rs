@@ -3,8 +3,9 @@
 use process::{Result, explain};
 
 use crate::bridge::delete_link;
+use crate::ground::{self, Ground};
 use crate::state::State;
-use crate::{Lease, Names, Network, connect, nft, plug};
+use crate::{Lease, Names, Network, connect, dns, nft, plug, relay};
 
 /// Makes rules and links what the leases say: rules for those who are there, and when the last one has left a network
 /// neither rules nor links of it.
@@ -17,12 +18,22 @@ pub fn settle(state: &State, names: &Names) -> Result<()> {
 
 fn settle_for(state: &State, names: &Names, leases: &[Lease]) -> Result<()> {
     let (used, idle): (Vec<_>, Vec<_>) = state.standing().into_iter().partition(|network| is_used(network, leases));
+    let settled = match Ground::find(state)? {
+        Some(ground) => ground.on(|| settle_on(state, names, leases, &used, &idle)),
+        // Links and rules have gone with their namespace.
+        None => idle.iter().try_for_each(|network| state.set_gone(network)).and(state.set_rules(None)),
+    };
+    if used.is_empty() { settled.and(ground::leave(state)) } else { settled }
+}
+
+/// The same where the links and rules are.
+fn settle_on(state: &State, names: &Names, leases: &[Lease], used: &[Network], idle: &[Network]) -> Result<()> {
     let bridged = |networks: &[Network]| networks.iter().any(|network| network.driver.is_bridged());
-    let rules = if bridged(&used) {
-        let script = nft::render(&names.table, &used, leases);
+    let rules = if bridged(used) {
+        let script = nft::render(&names.table, used, leases);
         let applied = nft::apply_if_changed(&names.table, script, state.rules());
         applied.and_then(|in_force| state.set_rules(in_force.as_ref()))
-    } else if bridged(&idle) {
+    } else if bridged(idle) {
         nft::remove(&names.table).and(state.set_rules(None))
     } else {
         Ok(())
@@ -40,11 +51,17 @@ pub fn sweep(state: &State, names: &Names) -> Result<Vec<Lease>> {
     let (stale, mut live): (Vec<_>, Vec<_>) = state.leases()?.into_iter().partition(Lease::is_stale);
     for lease in &stale {
         explain!(6, "left behind by an engine that was killed", "unlink({})", lease.container);
-        lease.endpoints.iter().filter_map(|endpoint| endpoint.link.as_ref()).try_for_each(|link| delete_link(link))?;
+        let links: Vec<_> = lease.endpoints.iter().filter_map(|endpoint| endpoint.link.as_ref()).collect();
+        if !links.is_empty() {
+            ground::on(state, || links.iter().try_for_each(|link| delete_link(link)))?;
+        }
     }
     let mut mended = false;
     for lease in &mut live {
         mended |= connect::mend(state, lease)?;
+        // Names are not worth another container's start.
+        let _ = dns::mend(&state.container(&lease.container), lease);
+        let _ = relay::mend(state, lease); // nor are ports
     }
     if mended || !stale.is_empty() || state.standing().iter().any(|network| !is_used(network, &live)) {
         settle_for(state, names, &live)?;

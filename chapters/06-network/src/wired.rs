@@ -1,17 +1,16 @@
-//! Networks as root has them: a place in each network that was asked for, the same container in all of them.
+//! A place in each network that was asked for, the same container in all of them.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::os::fd::AsFd;
 use std::path::Path;
 
 use ipnet::IpNet;
-use namespaces::id;
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode as FileMode;
-use process::{Child, Error, Keep, OrCall, Result};
+use namespaces::{id, rootless};
+use process::{Child, Error, Keep, Result};
 use rootfs::dirs;
 
 use crate::drivers::vxlan;
+use crate::ground::Ground;
 use crate::netlink::Netlink;
 use crate::resolv::Reach;
 use crate::state::State;
@@ -19,10 +18,10 @@ use crate::sweep::settle;
 use crate::wire::{Facts, Wire, loopback_up};
 use crate::{
     Attachment, Driver, Endpoint, EndpointOptions, Lease, Mac, Mode, Names, Network, NetworkArgs, Reserved, Wanted,
-    dns, inside, nft, plug, pool, sysctl,
+    dns, inside, keeper, netns, nft, plug, pool, relay, sysctl,
 };
 
-/// The connection to networks of this host.
+/// The connection to networks of this host, or of this user.
 pub struct Wired {
     names: Names,
     wanted: Vec<Wanted>,
@@ -41,7 +40,6 @@ impl Wired {
 
 impl Wire for Wired {
     fn prepare(&mut self, state: &State, others: &[Lease], lease: &mut Lease) -> Result<Facts> {
-        let mut netlink = Netlink::open()?;
         for attachment in &self.attachments {
             let network = find(state, &self.names, &attachment.mode)?;
             let endpoint = place(&network, lease, others, &attachment.options)?;
@@ -61,24 +59,32 @@ impl Wire for Wired {
         // Written down before it is made: what a crash leaves behind is found by it.
         networks.iter().try_for_each(|network| state.set_standing(network))?;
         state.put(lease)?;
-        networks.iter().try_for_each(|network| plug::make(&mut netlink, network))?;
+        Ground::get(state)?.on(|| {
+            let mut netlink = Netlink::open()?;
+            networks.iter().try_for_each(|network| plug::make(&mut netlink, network))
+        })?;
         let way_out = self.places.iter().find(|(_, endpoint)| endpoint.gateway).or(self.places.first());
-        let gateway = way_out.map(|(network, _)| network.gateway.into());
+        let gateway = way_out.and_then(|(network, _)| host_gateway(network));
         let reach = if dns::serves(lease) { Reach::Embedded } else { Reach::Ipv4 };
         Ok(Facts { gateway, reach })
     }
 
     fn connect(&mut self, state: &State, child: &Child, lease: &Lease) -> Result<()> {
-        let mut netlink = Netlink::open()?;
-        let path = child.proc("ns/net");
-        let netns =
-            open(&path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, FileMode::empty()).or_call("open", path.display())?;
-        for (network, endpoint) in &self.places {
-            plug::attach(&mut netlink, network, endpoint, netns.as_fd())?;
-            prepare_host(network, !lease.ports.is_empty())?;
-        }
+        let netns = netns::of_child(child)?;
+        let ground = Ground::find(state)?.ok_or_else(keeper::gone)?;
+        ground.on(|| {
+            let mut netlink = Netlink::open()?;
+            self.places.iter().try_for_each(|(network, endpoint)| {
+                plug::attach(&mut netlink, network, endpoint, netns.as_fd())?;
+                prepare_host(network, !lease.ports.is_empty())
+            })
+        })?;
+        let directory = state.container(&lease.container);
         if dns::serves(lease) {
-            dns::start(&state.container(&lease.container), lease)?;
+            dns::start(&directory, lease)?;
+        }
+        if let Some(netns) = ground.netns() {
+            relay::start(&directory, netns, std::mem::take(&mut self.reserved))?;
         }
         settle(state, &self.names)
     }
@@ -98,9 +104,22 @@ impl Wire for Wired {
     }
 }
 
+/// How a container in `network` reaches this host. For root it is the bridge itself; an ordinary user's bridges are not
+/// the host's, but its own address leads there.
+fn host_gateway(network: &Network) -> Option<IpAddr> {
+    if !rootless::is_rootless() {
+        return Some(network.gateway.into());
+    }
+    // Nothing is sent: the kernel says with which address it would be (RFC 5737: for documentation).
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect((Ipv4Addr::new(203, 0, 113, 1), 9)).ok()?;
+    socket.local_addr().ok().map(|address| address.ip())
+}
+
 /// A port that nobody could call is not published without a word.
 fn check_entrance(wanted: &[Wanted], networks: &[Network], lease: &Lease) -> Result<()> {
-    if let Some(one) = wanted.iter().find(|one| one.host_ip == Some(Ipv6Addr::LOCALHOST.into())) {
+    let at_localhost6 = |one: &&Wanted| one.host_ip == Some(Ipv6Addr::LOCALHOST.into());
+    if let Some(one) = wanted.iter().find(at_localhost6).filter(|_| !rootless::is_rootless()) {
         let port = one.container_port;
         let what =
             format!("publish {port}/{} on ::1: the kernel passes no packet from there to another link", one.protocol);

@@ -33,6 +33,8 @@ fn main() {
         .needs(NEEDS)
         .root("killed between any two calls: network create, rm and prune", create)
         .needs(NEEDS)
+        .root("killed between any two calls: an ordinary user's network", ordinary)
+        .needs(&["nft", "ip", "busybox", "strace", "pasta", "userns", "subuid", "tun"])
         .root("containers one after the other", in_a_row)
         .needs(NEEDS)
         .root("containers at once", at_once)
@@ -50,12 +52,14 @@ fn load() -> usize {
 ///
 /// Without `COOPER_LOAD` every eighth call only, and by `first` others in each test.
 fn walk(first: usize, command: &dyn Fn(&str, &str) -> Outcome<Run>, after: &dyn Fn() -> Outcome) -> Outcome<usize> {
-    let log = tempfile::NamedTempFile::new()?;
-    command(&log.path().display().to_string(), "trace=")?.run()?.ok()?;
+    let directory = tempfile::tempdir()?;
+    std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777))?;
+    let log = directory.path().join("log");
+    command(&log.display().to_string(), "trace=")?.run()?.ok()?;
     after()?;
     // strace counts each call by itself: what is the tenth call of all may be the first mkdir.
     let mut counts = BTreeMap::new();
-    let text = std::fs::read_to_string(log.path())?;
+    let text = std::fs::read_to_string(log)?;
     let names: Vec<_> = text.lines().filter_map(|line| line.split_once('(')).map(|(name, _)| name).collect();
     let points = names.iter().map(|name| {
         let count = counts.entry(*name).or_insert(0);
@@ -222,6 +226,23 @@ fn create() -> Outcome {
     let kept = std::fs::read_dir(sandbox.data().join("networks"))?.count();
     assert_eq!(kept, 0, "a file that nobody reads is left");
     Ok(())
+}
+
+fn ordinary() -> Outcome {
+    let sandbox = Sandbox::ordinary()?;
+    sandbox.step(6).args(["network", "create", "--subnet", "10.9.0.0/24", "blue"]).run()?.ok()?;
+    walk(5, &|log, what| doomed_container(&sandbox, "--network blue -p 8080:80", log, what), &|| swept(&sandbox))?;
+    let web = start(&sandbox, "web", "--network blue", "")?;
+    walk(3, &|log, what| doomed_container(&sandbox, "--network blue", log, what), &|| {
+        sandbox.step(6).args(["network", "ls"]).run()?.ok()?;
+        let left = leftovers(&sandbox)
+            .iter()
+            .filter(|path| path.parent().is_some_and(|it| it.ends_with("containers")))
+            .count();
+        if left == 1 { Ok(()) } else { Err(format!("{left} leases, and one container"))? }
+    })?;
+    web.stop()?;
+    swept(&sandbox)
 }
 
 fn in_a_row() -> Outcome {

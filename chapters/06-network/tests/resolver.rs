@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use harness::{Done, Outcome, Sandbox, Suite};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 mod common;
-use common::{Place, Running, container, leftovers, start};
+use common::{Place, Running, container, start};
 
+#[path = "resolver/life.rs"]
+mod life;
 #[path = "resolver/world.rs"]
 mod world;
 use world::{ask, serve_names};
@@ -37,9 +37,17 @@ fn main() {
         .needs(NEEDS)
         .root("an internal network has no way out by names", internal)
         .needs(NEEDS)
-        .root("its first network with names while it runs", connected)
+        .root("who has said all that it asks still gets the answer", half_closed)
         .needs(NEEDS)
-        .root("nothing is left, whoever is killed", killed)
+        .root("its first network with names while it runs", life::connected)
+        .needs(NEEDS)
+        .root("an engine that was killed while it connected", life::torn)
+        .needs(NEEDS)
+        .root("nothing is left, whoever is killed", life::killed)
+        .needs(NEEDS)
+        .root("a name server that was killed is there again with the next container", life::mended)
+        .needs(NEEDS)
+        .root("the name server has no privileges", life::powerless)
         .needs(NEEDS)
         .run();
 }
@@ -122,8 +130,27 @@ fn forwarded() -> Outcome {
     assert_eq!(asked(&web, "udp big.test A")?, "NOERROR cut");
     let all = asked(&web, "tcp big.test A")?;
     assert_eq!(all.split(' ').count(), 61, "{all}");
+    // Whoever takes longer answers by UDP has them fetched by TCP, if they fit.
+    let all = asked(&web, "edns big.test A")?;
+    assert_eq!(all.split(' ').count(), 61, "{all}");
+    assert_eq!(asked(&web, "edns huge.test A")?, "NOERROR cut");
+    assert_eq!(asked(&web, "tcp huge.test A")?.split(' ').count(), 201);
     // Somebody who guesses the answer does not know its number.
     assert_eq!(asked(&web, "udp forged.test A")?, "NOERROR 203.0.113.7");
+    drop(world);
+    web.stop()
+}
+
+fn half_closed() -> Outcome {
+    let sandbox = Sandbox::new()?;
+    let world = serve_names(Place::Outside, "192.0.2.1")?;
+    network(&sandbox, "create --subnet 10.220.0.0/24 blue")?;
+    let web = start(&sandbox, "web", "--network blue --dns 192.0.2.1", "")?;
+    assert_eq!(asked(&web, "half web A")?, "NOERROR 10.220.0.2");
+    // Also if the answer has to come from elsewhere first.
+    assert_eq!(asked(&web, "half slow.test A")?, "NOERROR 203.0.113.7");
+    let server = life::resolver_of(&web)?.ok_or("no name server")?;
+    assert!(life::is_at_rest(server)?, "it waits for nothing, and turns no circles");
     drop(world);
     web.stop()
 }
@@ -150,7 +177,7 @@ fn flood() -> Outcome {
     let sandbox = Sandbox::new()?;
     network(&sandbox, "create --subnet 10.220.0.0/24 blue")?;
     let web = start(&sandbox, "web", "--network blue --dns 192.0.2.77", "")?;
-    let server = resolver_of(&web)?.ok_or("no name server")?;
+    let server = life::resolver_of(&web)?.ok_or("no name server")?;
     let descriptors = || std::fs::read_dir(format!("/proc/{server}/fd")).map(Iterator::count);
     let before = descriptors()?;
     ask(web.place(), "flood site.test A")?;
@@ -209,69 +236,4 @@ fn internal() -> Outcome {
     assert_eq!(asked(&web, "udp secret.site.test A")?, "SERVFAIL");
     drop(world);
     web.stop()
-}
-
-fn connected() -> Outcome {
-    let sandbox = Sandbox::new()?;
-    network(&sandbox, "create --subnet 10.220.0.0/24 blue")?;
-    let web = start(&sandbox, "web", "--dns 192.0.2.77", "")?;
-    assert_eq!(resolver_of(&web)?, None);
-    network(&sandbox, "connect blue web")?;
-    assert_eq!(asked(&web, "udp web A")?, "NOERROR 10.220.0.2");
-    let shown =
-        common::inside(Place::Host, "cat").arg(format!("/proc/{}/root/etc/resolv.conf", web.pid)).run()?.ok()?;
-    shown.stdout_has("nameserver 127.0.0.11\n")?;
-    network(&sandbox, "disconnect blue web")?;
-    network(&sandbox, "connect blue web")?;
-    assert_eq!(asked(&web, "tcp web A")?, "NOERROR 10.220.0.2");
-    web.stop()
-}
-
-fn killed() -> Outcome {
-    let sandbox = Sandbox::new()?;
-    network(&sandbox, "create blue")?;
-    let web = start(&sandbox, "web", "--network blue", "")?;
-    let server = resolver_of(&web)?.ok_or("no name server")?;
-    kill(Pid::from_raw(web.engine()), Signal::SIGKILL)?;
-    gone(server)?;
-    // Without it names are not answered, and that is all.
-    let web = start(&sandbox, "web", "--network blue", "")?;
-    let server = resolver_of(&web)?.ok_or("no name server")?;
-    kill(Pid::from_raw(server), Signal::SIGKILL)?;
-    gone(server)?;
-    web.stop()?;
-    let web = start(&sandbox, "web", "--network blue", "")?;
-    let server = resolver_of(&web)?.ok_or("no name server")?;
-    web.stop()?;
-    gone(server)?;
-    assert_eq!(leftovers(&sandbox), Vec::<std::path::PathBuf>::new());
-    Ok(())
-}
-
-/// Waits for the end of a process.
-fn gone(pid: i32) -> Outcome {
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty()) {
-        assert!(Instant::now() < deadline, "process {pid} is still there");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    Ok(())
-}
-
-/// The name server of that container, which holds a pidfd of its first process.
-fn resolver_of(container: &Running) -> Outcome<Option<i32>> {
-    for entry in std::fs::read_dir("/proc")? {
-        let path = entry?.path();
-        let Some(pid) = path.file_name().and_then(|name| name.to_str()?.parse().ok()) else { continue };
-        if !std::fs::read(path.join("cmdline")).is_ok_and(|line| line.starts_with(b"cooper-dns\0")) {
-            continue;
-        }
-        let infos = std::fs::read_dir(path.join("fdinfo")).into_iter().flatten().flatten();
-        let wanted = format!("Pid:\t{}\n", container.pid);
-        let text = infos.filter_map(|info| std::fs::read_to_string(info.path()).ok());
-        if text.into_iter().any(|text| text.contains(&wanted)) {
-            return Ok(Some(pid));
-        }
-    }
-    Ok(None)
 }

@@ -12,7 +12,7 @@ pub const LARGEST: u64 = 4 << 20;
 /// More layers than overlayfs can stack (`OVL_MAX_STACK`, fs/overlayfs).
 const MOST_LAYERS: usize = 500;
 
-/// A document and the bytes whose digest is its name.
+/// What a name or a digest leads to.
 #[derive(Debug, Clone)]
 pub enum Parsed {
     /// One manifest per platform.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use ipnet::IpNet;
-use namespaces::id;
+use namespaces::{id, rootless};
 use process::{Error, Kind, Result};
 
 use super::check::{check_link, check_name, families, first6, mtu, no_subnet, pairs, within};
@@ -78,6 +78,10 @@ impl CreateArgs {
         if state.networks().iter().any(|network| network.name == name) {
             return Err(Error::new(Kind::Conflict, format!("network with name {name} already exists"))
                 .help("choose another name, or `network rm` it first"));
+        }
+        if rootless::is_rootless() && self.driver != Driver::Bridge {
+            let what = format!("driver {}: an ordinary user has no place on the wire of this host", self.driver);
+            return Err(Error::unsupported(what).help("leave out --driver for a bridge of your own, or become root"));
         }
         let mut netlink = Netlink::open()?;
         let taken = wired::taken(state, &mut netlink)?;

@@ -10,7 +10,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::{PREDEFINED, Render, list, open};
 use crate::state::State;
-use crate::{Lease, Names, Network};
+use crate::{Endpoint, Lease, Names, Network, carrier};
 
 /// The arguments of `network inspect`.
 #[derive(Debug, Clone, Args)]
@@ -112,11 +112,12 @@ fn pools(network: &Network) -> Vec<Value> {
     network.subnets().into_iter().map(pool).collect()
 }
 
-/// By id; an ordinary user's default network is pasta's.
+/// By id; an ordinary user's default network is a container's own.
 fn containers(network: &Network, leases: &[Lease]) -> Map<String, Value> {
     let of = |lease: &Lease| {
-        let pasta = || lease.endpoint("pasta").filter(|_| network.is_default());
-        let endpoint = lease.endpoint(&network.name).or_else(pasta)?.clone();
+        let is_carried = |endpoint: &&Endpoint| network.is_default() && carrier::is_carried(&endpoint.network);
+        let carried = || lease.endpoints.iter().find(is_carried);
+        let endpoint = lease.endpoint(&network.name).or_else(carried)?.clone();
         let text = |value: Option<String>| value.unwrap_or_default();
         let described = json!({
             "Name": lease.name,

@@ -12,6 +12,7 @@ mod render;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use namespaces::rootless;
 use process::Result;
 use rootfs::dirs;
 
@@ -87,6 +88,8 @@ pub fn sweep_gone() -> Result<()> {
 
 /// The state, swept, and the leases of those who live.
 fn open() -> Result<(State, Names, Vec<Lease>)> {
+    // An ordinary user's links and rules are where the engine's user namespace has rights.
+    rootless::enter()?;
     let (state, names) = (State::lock(&dirs().run)?, Names::of(&dirs().run));
     let leases = sweep(&state, &names)?;
     Ok((state, names, leases))

@@ -13,12 +13,13 @@ pub struct Framed {
     stream: TcpStream,
     received: Vec<u8>,
     unsent: Vec<u8>,
+    ended: bool,
 }
 
 impl Framed {
     /// `stream` must be non-blocking.
     pub fn new(stream: TcpStream) -> Self {
-        Self { stream, received: Vec::new(), unsent: Vec::new() }
+        Self { stream, received: Vec::new(), unsent: Vec::new(), ended: false }
     }
 
     /// Sends a message, as far as that goes now. False: the connection is of no more use.
@@ -48,6 +49,11 @@ impl Framed {
         true
     }
 
+    /// Has the other side said all that it will say? It may still listen (shutdown(2), `SHUT_WR`).
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// The next message, if it is whole. An error: the connection is of no more use.
     pub fn receive(&mut self) -> Result<Option<Vec<u8>>, Closed> {
         loop {
@@ -61,7 +67,10 @@ impl Framed {
             }
             let mut buffer = [0; 4096];
             match self.stream.read(&mut buffer) {
-                Ok(0) => return Err(Closed),
+                Ok(0) => {
+                    self.ended = true;
+                    return Ok(None);
+                }
                 Ok(count) => self.received.extend(&buffer[..count]),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
@@ -77,7 +86,7 @@ impl AsFd for Framed {
     }
 }
 
-/// The other side has hung up, or worse.
+/// The connection is broken.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Closed;
 
@@ -106,7 +115,13 @@ mod tests {
         let mut answer = [0; 302];
         client.read_exact(&mut answer).unwrap();
         assert_eq!(answer[..3], [1, 44, 7]);
-        drop(client);
-        assert_eq!(server.receive(), Err(Closed));
+        client.write_all(&[0, 1, 5, 0]).unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        assert_eq!((server.receive(), server.has_ended()), (Ok(Some(vec![5])), false));
+        assert_eq!((server.receive(), server.has_ended()), (Ok(None), true));
+        assert!(server.send(&[6]), "it may still listen");
+        client.read_exact(&mut answer[..3]).unwrap();
+        assert_eq!(answer[..3], [0, 1, 6]);
     }
 }

@@ -40,10 +40,13 @@ pub fn open() -> Result<Listening> {
     Ok(Listening { udp: udp.into(), tcp: tcp.into() })
 }
 
-/// The rules: all of it passes the loopback link, so both ways are on their way out here.
+/// The rules: all of it passes the loopback link, so both ways are on their way out here. Those of a name server before
+/// this one go with the table.
 fn script(udp: u16, tcp: u16) -> String {
     format!(
-        "table inet {TABLE} {{
+        "table inet {TABLE}
+delete table inet {TABLE}
+table inet {TABLE} {{
   chain output {{
     type filter hook output priority raw; policy accept;
     ip daddr {ADDRESS} udp dport 53 udp dport set {udp}

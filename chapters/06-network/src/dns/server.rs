@@ -6,7 +6,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use caps::CapSet;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl::set_no_new_privs;
 use nix::unistd::{Pid, dup};
 use process::sys::pidfd_open;
 use process::{Error, OrCall, Result};
@@ -67,9 +69,22 @@ enum Source {
 /// The process: `directory` is the container's, and the sockets are its standard input and output.
 pub fn run(directory: &Path) {
     // There is nobody to be told of an error: names that are not answered are noticed.
-    if let Ok(mut server) = Server::new(directory) {
+    if let Ok(mut server) = Server::new(directory)
+        && renounce().is_ok()
+    {
         while server.turn() {}
     }
+}
+
+/// Gives up all that root may do and a process like this does not need: it reads what strangers send. What it opens from
+/// now on are its user's own files, and sockets without privilege. For good: not even execve(2) brings it back.
+pub fn renounce() -> Result<()> {
+    let refused = |error: caps::errors::CapsError| Error::unsupported(format!("capset: {error}"));
+    // The bounding set first: to drop from it takes CAP_SETPCAP (capabilities(7)).
+    for set in [CapSet::Bounding, CapSet::Ambient, CapSet::Inheritable, CapSet::Effective, CapSet::Permitted] {
+        caps::clear(None, set).map_err(refused)?;
+    }
+    set_no_new_privs().or_call("prctl", "PR_SET_NO_NEW_PRIVS")
 }
 
 impl Server {
@@ -106,7 +121,9 @@ impl Server {
         }
         for (id, connection) in &self.connections {
             let unsent = if connection.framed.has_unsent() { PollFlags::POLLOUT } else { PollFlags::empty() };
-            sources.push((Source::Connection(*id), PollFlags::POLLIN | unsent));
+            // The end would be readable for ever.
+            let more = if connection.framed.has_ended() { PollFlags::empty() } else { PollFlags::POLLIN };
+            sources.push((Source::Connection(*id), more | unsent));
         }
         sources.extend(self.asked.iter().map(|(id, (_, asked))| (Source::Asked(*id), asked.interest())));
         for source in self.wait(&sources) {
@@ -253,12 +270,15 @@ impl Server {
         }
     }
 
-    /// Servers that do not answer, and connections that nobody uses.
+    /// Servers that do not answer, and connections that nobody uses, or that have said all and been told all.
     fn expire(&mut self) {
         let now = Instant::now();
         let late: Vec<_> =
             self.asked.iter().filter(|(_, (_, asked))| asked.deadline() <= now).map(|(id, _)| *id).collect();
         late.into_iter().for_each(|id| self.tend_asked(id, Asked::ask_next));
-        self.connections.retain(|_, connection| connection.used + IDLE > now);
+        let waits = |id: u64| self.asked.values().any(|(client, _)| matches!(client, Client::Tcp(own) if *own == id));
+        self.connections.retain(|id, Connection { framed, used }| {
+            *used + IDLE > now && (!framed.has_ended() || framed.has_unsent() || waits(*id))
+        });
     }
 }

@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How many servers are asked, as by the C library (resolv.conf(5)).
 const MOST_SERVERS: usize = 3;
 const PORT: u16 = 53;
+/// How long an answer by UDP may be for everybody, in bytes (RFC 1035, 2.3.4).
+const LEAST: usize = 512;
 
 /// The name servers of the file at `path`, at most three.
 pub fn servers(path: &Path) -> Vec<SocketAddr> {
@@ -107,7 +109,10 @@ impl Asked {
             let received = match &mut self.socket {
                 Socket::Udp(socket) => socket.recv(&mut buffer).map(|count| Some(buffer[..count].to_vec())),
                 Socket::Tcp(framed) => match framed.flush() {
-                    true => framed.receive().map_err(|_| ErrorKind::ConnectionAborted.into()),
+                    true => match framed.receive() {
+                        Ok(None) if framed.has_ended() => Err(ErrorKind::UnexpectedEof.into()),
+                        received => received.map_err(|_| ErrorKind::ConnectionAborted.into()),
+                    },
                     false => return self.ask_next(),
                 },
             };
@@ -124,7 +129,9 @@ impl Asked {
 
     fn take(&mut self, reply: Vec<u8>) -> Progress {
         let by_udp = matches!(self.socket, Socket::Udp(_));
-        if by_udp && is_truncated(&reply) && self.whole {
+        // What does not fit into the least that everybody takes is cut for whoever takes no more.
+        let has_room = self.whole || self.question.limit > LEAST;
+        if by_udp && is_truncated(&reply) && has_room {
             // It is as good as no other: kept, in case that the server does not speak TCP.
             self.refusal = Some(reply);
             return match ask_tcp(&self.question, self.servers[0], self.id) {

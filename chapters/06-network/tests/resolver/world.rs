@@ -4,7 +4,7 @@ use harness::{Background, Outcome};
 
 use crate::common::{Place, inside};
 
-/// `.test` is served: 203.0.113.7, `big.test` by TCP alone, `refused.test` not at all; what is asked for `forged.test` is
+/// `.test` is served: 203.0.113.7, `big.test` by TCP alone, `huge.test` too with more than UDP takes, `slow.test` after half a second, `refused.test` not at all; what is asked for `forged.test` is
 /// answered wrongly first. Everything else is not there, and what begins with `secret.` ends the server.
 const SERVE: &str = r#"
     use IO::Socket::IP; use IO::Select; $| = 1;
@@ -17,8 +17,9 @@ const SERVE: &str = r#"
         while (my $l = ord substr $q, $at, 1) { push @labels, substr $q, $at + 1, $l; $at += $l + 1 }
         my ($name, $question) = (lc join(".", @labels), substr $q, 12, $at - 7);
         exit if $name =~ /^secret/;
+        select undef, undef, undef, 0.5 if $name eq "slow.test";
         if ($name eq "refused.test") { $rcode = 5 }
-        elsif ($name eq "big.test") { if ($tcp) { @a = map "203.0.113.$_", 1 .. 60 } else { $flags |= 0x200 } }
+        elsif ($name =~ /^(big|huge)\.test/) { if ($tcp) { @a = map "203.0.113.$_", 1 .. ($1 eq "big" ? 60 : 200) } else { $flags |= 0x200 } }
         elsif ($name =~ /\.test$/) { @a = "203.0.113.7" }
         else { $rcode = 3 }
         my $id = unpack "n", $q;
@@ -34,14 +35,15 @@ const SERVE: &str = r#"
     } }
 "#;
 
-/// Asks 127.0.0.11 and prints the code and what came, sorted; `first` the first of it alone. `flood` asks a thousand
+/// Asks 127.0.0.11 and prints the code and what came, sorted; `first` the first of it alone. `half` asks by TCP and says
+/// that this was all, `edns` takes longer answers by UDP (RFC 6891). `flood` asks a thousand
 /// times and waits for nothing, `garbage` sends what is no question.
 const ASK: &str = r#"
     use IO::Socket::IP; use Socket qw(inet_ntop AF_INET6); alarm 12;
     ($how, $name, $kind) = @ARGV; %kinds = (A => 1, PTR => 12, MX => 15, AAAA => 28);
     sub question { pack("n n n n n n", $_[0], 0x100, 1, 0, 0, 0) . join("", map { pack "C/a*", $_ } split /\./, $name)
         . pack("C n n", 0, $kinds{$kind}, 1) }
-    $type = $how eq "tcp" ? SOCK_STREAM : SOCK_DGRAM;
+    $type = $how =~ /tcp|half/ ? SOCK_STREAM : SOCK_DGRAM;
     $s = IO::Socket::IP->new(PeerHost => "127.0.0.11", PeerPort => 53, Type => $type) or die "$@ $!";
     if ($how eq "flood") { $s->send(question($_)) for 1 .. 1000; exit }
     if ($how eq "garbage") {
@@ -55,13 +57,15 @@ const ASK: &str = r#"
         exit
     }
     $id = int rand 65536; $q = question($id);
-    if ($how eq "tcp") {
+    if ($how eq "edns") { substr($q, 10, 2) = pack "n", 1; $q .= pack "C n n N n", 0, 41, 1232, 0, 0 }
+    if ($type == SOCK_STREAM) {
         print $s pack("n", length $q); $s->flush; select undef, undef, undef, 0.02; print $s $q; $s->flush;
+        if ($how eq "half") { $s->shutdown(1); select undef, undef, undef, 0.05 }
         $s->read($l, 2); $s->read($b, unpack "n", $l)
     } else { $s->send($q); $s->recv($b, 65535) }
     ($got, $flags, $qs, $as) = unpack "n n n n", $b;
     $got == $id or die "the number of another question";
-    $how eq "tcp" or length $b <= 512 or die "too long";
+    $type == SOCK_STREAM or length $b <= ($how eq "edns" ? 1232 : 512) or die "too long";
     sub name { my ($at, @l) = @_; my $end;
         while (my $n = ord substr $b, $at, 1) {
             if ($n >= 0xc0) { $end //= $at + 2; $at = unpack("n", substr $b, $at, 2) & 0x3fff; next }

@@ -4,11 +4,11 @@ use oci_spec::image::{Descriptor, ImageManifestBuilder, MediaType};
 use process::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use super::load::Found;
+use super::load::{Found, Incoming};
 use super::spool::{Spool, Spooled};
 use super::{MANIFEST_JSON, corrupt};
 use crate::media::Compression;
-use crate::store::{Incoming, Store};
+use crate::store::Store;
 use crate::{Reference, digest, manifest};
 
 /// One image of `manifest.json`.

@@ -37,9 +37,11 @@ pub struct Import {
 /// # Errors
 /// [`Kind::Corrupt`](process::Kind::Corrupt) if it is no tar archive or a wicked one; as write(2).
 pub fn import(store: &Store, archive: impl Read, what: &Import) -> Result<Loaded> {
-    let _hold = store.hold()?;
+    store.cleanly(|| attempt(store, archive, what))
+}
+
+fn attempt(store: &Store, mut archive: impl Read, what: &Import) -> Result<Loaded> {
     let work = store.work()?;
-    let mut archive = archive;
     let file = put_aside(&mut archive, &work.path().join("import"))?;
     if file.size == 0 {
         return Err(

@@ -1,14 +1,25 @@
 //! `load`: images from an archive, into the store.
 
 use std::io::Read;
+use std::path::PathBuf;
 
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageManifest};
-use process::Result;
+use process::{OrCall, Result};
 
 use super::spool::Spool;
 use super::{INDEX_JSON, Loaded, MANIFEST_JSON, corrupt, docker, oci};
-use crate::store::{Incoming, Store, Work};
-use crate::{Platform, Reference};
+use crate::pull::{Layers, Notes, Origin, Packed};
+use crate::store::{Store, Work};
+use crate::{Platform, Reference, digest};
+
+/// A layer's packed archive in a file of ours.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// What the manifest says of it.
+    pub descriptor: Descriptor,
+    /// Where it lies; none if it is in the store.
+    pub path: Option<PathBuf>,
+}
 
 /// An image of an archive, read and verified, but for its layers' contents.
 pub struct Found {
@@ -36,7 +47,10 @@ pub struct Found {
 /// [`Kind::Corrupt`](process::Kind::Corrupt) for an archive that is none, or whose blobs are not what they claim to
 /// be. The images before the bad one stay.
 pub fn load(store: &Store, archive: impl Read, platform: Option<&Platform>) -> Result<Vec<Loaded>> {
-    let _hold = store.hold()?;
+    store.cleanly(|| attempt(store, archive, platform))
+}
+
+fn attempt(store: &Store, archive: impl Read, platform: Option<&Platform>) -> Result<Vec<Loaded>> {
     let work = store.work()?;
     let spool = Spool::read(archive, work.path())?;
     // An archive that is both is read as a layout: so the manifests keep their digests.
@@ -59,7 +73,11 @@ pub fn load(store: &Store, archive: impl Read, platform: Option<&Platform>) -> R
 
 /// Takes one image in, and then gives it its names.
 pub fn keep(store: &Store, work: &Work, image: &Found) -> Result<Loaded> {
-    store.ingest(work, &image.config, &image.layers)?;
+    // Of an archive with several images, each has a place of its own.
+    let place = work.path().join(format!("image-{}", digest::hex(image.descriptor.digest())));
+    std::fs::create_dir_all(&place).or_call("mkdir", place.display())?;
+    let packed = image.layers.iter().map(packed).collect();
+    Layers { store, work: &place, packed, config: &image.config }.bring(&Notes)?;
     let config_type = image.manifest.config().media_type().clone();
     let id = store.write_blob(work.path(), config_type, &image.config_bytes)?.digest().clone();
     if let Some(index) = &image.index {
@@ -83,4 +101,10 @@ pub fn keep(store: &Store, work: &Work, image: &Found) -> Result<Loaded> {
         store.record_nameless(&image.descriptor)?;
     }
     Ok(Loaded { id, names })
+}
+
+/// The file, unless an image before this one has had it taken into the store.
+fn packed(layer: &Incoming) -> Packed<'_> {
+    let path = layer.path.as_deref().filter(|path| path.exists());
+    Packed { blob: &layer.descriptor, origin: path.map_or(Origin::Store, Origin::File) }
 }

@@ -3,12 +3,12 @@
 use oci_spec::image::{Descriptor, ImageIndex};
 use process::Result;
 
-use super::load::Found;
+use super::load::{Found, Incoming};
 use super::spool::Spool;
 use super::{IMAGE_NAME, INDEX_JSON, corrupt};
 use crate::manifest::{self, Parsed};
 use crate::registry::size;
-use crate::store::{FROM_INDEX, Incoming, REF_NAME, Store};
+use crate::store::{FROM_INDEX, REF_NAME, Store};
 use crate::{Platform, Reference, digest};
 
 /// Reads all images that `index.json` names.

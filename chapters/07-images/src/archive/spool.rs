@@ -217,4 +217,17 @@ mod tests {
         assert!(Spool::read(&b""[..], dir.path()).is_err());
         assert!(Spool::read(&b"BZh9"[..], dir.path()).is_err_and(|error| error.way_out().unwrap().contains("bzip2")));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_name_leads_out_of_the_archive(from in "([a-c]{1,2}/){0,2}[a-c]{0,2}", path in "(\\.\\.|\\.|/|[a-c]|\\PC){0,12}") {
+            if let Some(name) = normal(&from, path.as_bytes()) {
+                proptest::prop_assert!(!name.starts_with('/'));
+                proptest::prop_assert!(name.is_empty() || name.split('/').all(|part| !matches!(part, "" | "." | "..")));
+                proptest::prop_assert_eq!(normal("", name.as_bytes()), Some(name));
+            } else {
+                proptest::prop_assert!(path.contains(".."));
+            }
+        }
+    }
 }

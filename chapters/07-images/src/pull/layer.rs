@@ -13,11 +13,12 @@ use oci_spec::image::{Descriptor, Digest};
 use process::{Error, Kind, OrCall, Result};
 
 use super::decompress::decompress;
+use super::layers::Origin;
 use super::pipe::{Inlet, Outlet, pipe};
 use super::progress::{Progress, State};
 use crate::digest::{self, Hashing};
 use crate::manifest;
-use crate::registry::{self, Registry};
+use crate::registry;
 use crate::store::Store;
 use crate::unpack::{self, Limits, Unpacked};
 
@@ -29,8 +30,8 @@ pub struct Layer<'a> {
     pub blob: &'a Descriptor,
     /// The digest that its archive must have.
     pub diff_id: &'a Digest,
-    /// Is the packed archive in the store?
-    pub has_blob: bool,
+    /// Where the packed archive comes from.
+    pub origin: Origin<'a>,
     /// Is it unpacked in the store?
     pub has_tree: bool,
     /// Where to work; `diff` in it becomes the layer.
@@ -45,7 +46,6 @@ pub struct Stopped<'a>(pub &'a AtomicBool);
 struct Pass<'a> {
     layer: &'a Layer<'a>,
     store: &'a Store,
-    registry: &'a Registry,
     progress: &'a dyn Progress,
     stopped: Stopped<'a>,
     /// Its files could not be written: then the rest of it is of no use.
@@ -53,16 +53,15 @@ struct Pass<'a> {
 }
 
 impl Layer<'_> {
+    /// Is there nothing to be done?
+    pub fn is_here(&self) -> bool {
+        matches!(self.origin, Origin::Store) && self.has_tree
+    }
+
     /// Fetches and unpacks what is missing. The packed archive is kept once it is verified; the
     /// unpacked one is for the caller to keep.
-    pub fn bring(
-        &self,
-        store: &Store,
-        registry: &Registry,
-        progress: &dyn Progress,
-        stopped: Stopped<'_>,
-    ) -> Result<Option<Unpacked>> {
-        let result = Pass { layer: self, store, registry, progress, stopped, given_up: AtomicBool::new(false) }.run();
+    pub fn bring(&self, store: &Store, progress: &dyn Progress, stopped: Stopped<'_>) -> Result<Option<Unpacked>> {
+        let result = Pass { layer: self, store, progress, stopped, given_up: AtomicBool::new(false) }.run();
         let state = if result.is_ok() { State::Complete } else { State::Failed };
         progress.state(self.number, self.blob, state);
         result.map_err(|error| {
@@ -89,29 +88,35 @@ impl Pass<'_> {
         if is_ours(&unpacked) {
             return unpacked;
         }
-        let (copy, unpacked) = (fetched?, unpacked?);
-        if let Some(copy) = copy {
-            self.store.keep_blob(&copy, &self.temporary(), self.layer.blob.digest())?;
+        let (file, unpacked) = (fetched?, unpacked?);
+        if let Some(file) = file {
+            self.store.keep_blob(&file, &self.file(), self.layer.blob.digest())?;
         }
         Ok(unpacked)
     }
 
-    fn temporary(&self) -> PathBuf {
-        self.layer.directory.join("blob")
+    /// The packed archive in a file, before the store has it.
+    fn file(&self) -> PathBuf {
+        match self.layer.origin {
+            Origin::File(path) => path.to_owned(),
+            _ => self.layer.directory.join("blob"),
+        }
     }
 
-    /// Fetches and verifies the packed archive, and passes it on meanwhile. Gives the copy of it, which is on the disk.
+    /// Fetches and verifies the packed archive, and passes it on meanwhile. Gives the file that it is in, which is on
+    /// the disk, if the store has yet to take it.
     fn fetch(&self, inlet: Inlet) -> Result<Option<File>> {
-        let (blob, temporary) = (self.layer.blob, self.temporary());
-        let source: Box<dyn Read> = match self.layer.has_blob {
-            true => Box::new(self.store.open_blob(blob.digest())?),
-            false => Box::new(self.registry.blob(blob)),
+        let (blob, path) = (self.layer.blob, self.file());
+        let open = || File::open(&path).or_call("open", path.display());
+        let (source, copy): (Box<dyn Read>, _) = match self.layer.origin {
+            Origin::Store => (Box::new(self.store.open_blob(blob.digest())?), None),
+            Origin::File(_) => (Box::new(open()?), None),
+            Origin::Registry(registry) => {
+                let copy = File::create_new(&path).or_call("create", path.display())?;
+                (Box::new(registry.blob(blob)), Some(copy))
+            }
         };
-        let copy = match self.layer.has_blob {
-            true => None,
-            false => Some(File::create_new(&temporary).or_call("create", temporary.display())?),
-        };
-        let mut bytes = Hashing::new(Tee { source, copy, path: &temporary, pass: self });
+        let mut bytes = Hashing::new(Tee { source, copy, path: &path, pass: self });
         // Whoever unpacks stops at the first thing that is wrong; whether the blob is, only its end tells.
         inlet.fill(&mut bytes).and_then(|()| io::copy(&mut bytes, &mut io::sink())).map_err(unpack::read_error)?;
         let size = bytes.count();
@@ -119,11 +124,15 @@ impl Pass<'_> {
         let what = format!("the blob {}", blob.digest());
         registry::size(&what, blob.size(), size).map_err(|error| self.in_store(error))?;
         digest::differ(&what, blob.digest(), &got).map_err(|error| self.in_store(error))?;
-        if let Some(copy) = &tee.copy {
+        let file = match self.layer.origin {
+            Origin::File(_) => Some(open()?),
+            _ => tee.copy,
+        };
+        if let Some(file) = &file {
             // Now, while others still write.
-            copy.sync_all().or_call("fsync", temporary.display())?;
+            file.sync_all().or_call("fsync", path.display())?;
         }
-        Ok(tee.copy)
+        Ok(file)
     }
 
     /// Unpacks the archive and verifies it; nothing if it has been unpacked before.
@@ -156,7 +165,7 @@ impl Pass<'_> {
 
     /// A blob of the store that is damaged goes away, so that the next pull fetches it anew.
     fn in_store(&self, error: Error) -> Error {
-        if self.layer.has_blob {
+        if matches!(self.layer.origin, Origin::Store) {
             error.help("the copy in the store is damaged: remove the image and pull it again")
         } else {
             error

@@ -1,30 +1,24 @@
 //! Pulling: manifest, configuration, layers; verified, unpacked, then made visible in one go.
 
 mod decompress;
+mod find;
 mod layer;
+mod layers;
 mod pipe;
 mod progress;
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-use nix::errno::Errno;
-use oci_spec::image::{Descriptor, Digest, ImageConfiguration, ImageManifest, MediaType};
+use oci_spec::image::{Digest, MediaType};
 use process::{Error, Kind, Result};
 
 pub(crate) use decompress::decompress;
-pub use progress::{Bars, Lines, Progress, Silent, State, for_terminal};
+pub use layers::{Layers, Origin, Packed};
+pub use progress::{Bars, Lines, Notes, Progress, Silent, State, for_terminal};
 
-use crate::manifest::{self, Parsed};
-use crate::registry::{Fetched, Registry};
-use crate::store::{Image, LayerInfo, Store, Work};
-use crate::unpack;
-use crate::{Platform, Reference, digest, host};
+use crate::registry::Registry;
+use crate::store::{Image, Store, Work};
+use crate::{Platform, Reference, host};
 
-use layer::{Layer, Stopped};
-
-/// How many layers are fetched at once, as Docker does (`max-concurrent-downloads`).
-const AT_ONCE: usize = 3;
+use find::{Finding, Found, check_platform};
 
 /// What a pull has brought.
 #[derive(Debug)]
@@ -60,15 +54,7 @@ pub fn pull(
         }
         return host::build(store, reference, progress);
     }
-    let hold = store.hold()?;
-    let result = attempt(store, reference, platform, progress);
-    drop(hold);
-    // What a broken connection left is of use to the next try; what belongs to a bad image is not, nor what fills a disk.
-    let is_full = |error: &Error| matches!(error.errno(), Some(Errno::ENOSPC | Errno::EDQUOT));
-    if result.as_ref().is_err_and(|error| error.kind() == Kind::Corrupt || is_full(error)) {
-        store.sweep()?;
-    }
-    result
+    store.cleanly(|| attempt(store, reference, platform, progress))
 }
 
 fn attempt(
@@ -81,200 +67,16 @@ fn attempt(
     let before = store.find_reference(reference)?;
     progress.message(&format!("{}: Pulling from {}", reference.wanted(), reference.path()));
     let registry = Registry::of(reference)?;
-    let found = find(&registry, reference, platform)?;
-    let (config_bytes, config) = configuration(store, &registry, &found.manifest, reference)?;
+    let finding = Finding { store, registry: &registry, reference };
+    let found = finding.find(before.is_some(), platform)?;
+    let (config_bytes, config) = finding.configuration(&found.manifest)?;
     check_platform(reference, platform, &config, progress)?;
-    let plan = Plan { store, registry: &registry, work: &work, manifest: &found.manifest, config: &config };
-    plan.layers(progress)?;
+    let packed = |blob| Packed { blob, origin: Origin::Registry(&registry) };
+    let packed = found.manifest.layers().iter().map(packed).collect();
+    Layers { store, work: work.path(), packed, config: &config }.bring(progress)?;
     let image = commit(store, &work, reference, &found, &config_bytes)?;
     let changed = before.is_none_or(|before| before.descriptor.digest() != image.descriptor.digest());
     Ok(Pulled { image, digest: found.top, changed })
-}
-
-/// A manifest, and how it was found.
-struct Found {
-    /// The digest of what the name means.
-    top: Digest,
-    index: Option<Fetched>,
-    document: Fetched,
-    descriptor: Option<Descriptor>,
-    manifest: Box<ImageManifest>,
-}
-
-fn find(registry: &Registry, reference: &Reference, platform: Option<&Platform>) -> Result<Found> {
-    let name = reference.familiar();
-    let fetched = registry.resolve()?;
-    let top = fetched.digest.clone();
-    match manifest::parse(&name, &fetched.bytes, fetched.media_type.as_deref())? {
-        Parsed::Manifest(manifest) => Ok(Found { top, index: None, document: fetched, descriptor: None, manifest }),
-        Parsed::Index(index) => {
-            let here = Platform::here();
-            let chosen = manifest::choose(&name, &index, platform.unwrap_or(&here))?;
-            let document = registry.child(chosen)?;
-            let what = format!("{name} for {}", platform.unwrap_or(&here));
-            match manifest::parse(&what, &document.bytes, document.media_type.as_deref())? {
-                Parsed::Manifest(manifest) => {
-                    Ok(Found { top, index: Some(fetched), document, descriptor: Some(chosen.clone()), manifest })
-                }
-                Parsed::Index(_) => Err(Error::unsupported(format!("{name} is an index of indexes"))),
-            }
-        }
-    }
-}
-
-/// The configuration, from the store if it is there undamaged.
-fn configuration(
-    store: &Store,
-    registry: &Registry,
-    manifest: &ImageManifest,
-    reference: &Reference,
-) -> Result<(Vec<u8>, ImageConfiguration)> {
-    let what = format!("the configuration of {}", reference.familiar());
-    let bytes = match store.read_blob(&what, manifest.config().digest()) {
-        Ok(bytes) => bytes,
-        Err(_) => registry.small_blob(&what, manifest.config())?,
-    };
-    let config = manifest::parse_config(&what, &bytes, manifest)?;
-    Ok((bytes, config))
-}
-
-/// An image for another platform is refused if one was asked for, and mentioned if not: binfmt_misc may run it.
-fn check_platform(
-    reference: &Reference,
-    wanted: Option<&Platform>,
-    config: &ImageConfiguration,
-    progress: &dyn Progress,
-) -> Result<()> {
-    let (is, here) = (Platform::of_config(config), Platform::here());
-    if wanted.unwrap_or(&here).suits(&is).is_some() {
-        return Ok(());
-    }
-    let name = reference.familiar();
-    match wanted {
-        Some(wanted) => Err(Error::not_found(format!("{name} is for {is}, not for {wanted}"))
-            .help("leave --platform out to take it as it is")),
-        None => {
-            progress.message(&format!("warning: {name} is for {is}, this machine is {here}"));
-            Ok(())
-        }
-    }
-}
-
-/// What one pull works with.
-struct Plan<'a> {
-    store: &'a Store,
-    registry: &'a Registry,
-    work: &'a Work,
-    manifest: &'a ImageManifest,
-    config: &'a ImageConfiguration,
-}
-
-impl Plan<'_> {
-    /// Brings all layers, several at a time, and makes them visible once all are there.
-    fn layers(&self, progress: &dyn Progress) -> Result<()> {
-        let diff_ids = manifest::diff_ids(self.config)?;
-        let chain = manifest::chain_ids(&diff_ids);
-        // Another process may be bringing the same layers: then this one waits, and finds them here.
-        let waiting = || progress.message("Waiting for another pull of the same layers");
-        let _claim = self.store.claim(&chain, waiting)?;
-        let mut layers: Vec<_> = self
-            .manifest
-            .layers()
-            .iter()
-            .enumerate()
-            .map(|(number, blob)| Layer {
-                number,
-                blob,
-                diff_id: &diff_ids[number],
-                has_blob: self.store.has_blob(blob),
-                has_tree: self.store.has_layer(&chain[number]),
-                directory: self.work.path().join(number.to_string()),
-            })
-            .collect();
-        for layer in &layers {
-            let state = if layer.has_blob && layer.has_tree { State::Exists } else { State::Waiting };
-            progress.state(layer.number, layer.blob, state);
-        }
-        layers.retain(|layer| !(layer.has_blob && layer.has_tree));
-        // The same blob may stand in a manifest twice (empty layers do): fetched once, unpacked twice.
-        let first = |at: usize| !layers[..at].iter().any(|other| other.blob.digest() == layers[at].blob.digest());
-        let (firsts, again): (Vec<_>, Vec<_>) = (0..layers.len()).partition(|&at| first(at));
-        let mut done = self.fetch(firsts.iter().map(|&at| &layers[at]).collect(), progress)?;
-        for &at in &again {
-            layers[at].has_blob = true;
-        }
-        done.extend(self.fetch(again.iter().map(|&at| &layers[at]).collect(), progress)?);
-        done.sort_by_key(|(number, _)| *number);
-        self.keep(&chain, &diff_ids, &done)?;
-        told(&done, progress);
-        Ok(())
-    }
-
-    /// Runs the layers' work in threads. All have ended when this returns: a container is made by one thread.
-    fn fetch(&self, layers: Vec<&Layer<'_>>, progress: &dyn Progress) -> Result<Vec<(usize, unpack::Unpacked)>> {
-        let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let (done, failed) = (Mutex::new(Vec::new()), Mutex::new(None));
-        let worker = || {
-            while let Some(layer) = layers.get(next.fetch_add(1, Ordering::Relaxed)) {
-                match layer.bring(self.store, self.registry, progress, Stopped(&stop)) {
-                    Ok(unpacked) => lock(&done).extend(unpacked.map(|unpacked| (layer.number, unpacked))),
-                    Err(error) => {
-                        // The first error is the reason; the others only heard the bell.
-                        if !stop.swap(true, Ordering::Relaxed) {
-                            *lock(&failed) = Some(error);
-                        }
-                    }
-                }
-                if stop.load(Ordering::Relaxed) {
-                    return;
-                }
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 0..AT_ONCE.min(layers.len()) {
-                scope.spawn(worker);
-            }
-        });
-        match failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
-            Some(error) => Err(error),
-            None => Ok(done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)),
-        }
-    }
-
-    /// From the lowest up: what a layer takes over from those below, then its name.
-    fn keep(&self, chain: &[Digest], diff_ids: &[Digest], done: &[(usize, unpack::Unpacked)]) -> Result<()> {
-        let place = |number: usize| match done.iter().any(|(other, _)| *other == number) {
-            true => self.work.path().join(number.to_string()).join("diff"),
-            false => self.store.layer_path(&chain[number]),
-        };
-        for (number, unpacked) in done {
-            let lowers: Vec<_> = (0..*number).rev().map(place).collect();
-            let name = digest::short(self.manifest.layers()[*number].digest());
-            unpack::complete(&place(*number), unpacked, &lowers).map_err(|error| error.at(format!("layer {name}")))?;
-        }
-        if !done.is_empty() {
-            self.store.sync()?;
-        }
-        for (number, unpacked) in done {
-            let info = LayerInfo { diff_id: diff_ids[*number].to_string(), size: unpacked.size, files: unpacked.files };
-            self.store.keep_layer(&self.work.path().join(number.to_string()), &chain[*number], &info)?;
-        }
-        Ok(())
-    }
-}
-
-/// Says what a layer has and the directory has not.
-fn told(done: &[(usize, unpack::Unpacked)], progress: &dyn Progress) {
-    let devices: u64 = done.iter().map(|(_, unpacked)| unpacked.devices).sum();
-    if devices > 0 {
-        progress.message(&format!(
-            "note: {devices} device nodes left out: only root makes them, and a container gets its own /dev"
-        ));
-    }
-    let xattrs: u64 = done.iter().map(|(_, unpacked)| unpacked.xattrs).sum();
-    if xattrs > 0 {
-        progress.message(&format!("warning: {xattrs} extended attributes were refused by the kernel and are missing"));
-    }
 }
 
 /// Writes the documents, as the bytes that they came as, and gives the image its name: the last step.
@@ -301,8 +103,4 @@ fn commit(store: &Store, work: &Work, reference: &Reference, found: &Found, conf
     store
         .find_reference(&name)?
         .ok_or_else(|| Error::new(Kind::Conflict, format!("{} was removed while it was pulled", name.familiar())))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -66,6 +66,17 @@ impl Progress for Silent {
     fn advance(&self, _: usize, _: u64) {}
 }
 
+/// Says on standard error only what somebody should know, not how far it is.
+pub struct Notes;
+
+impl Progress for Notes {
+    fn message(&self, text: &str) {
+        eprintln!("{text}");
+    }
+    fn state(&self, _: usize, _: &Descriptor, _: State) {}
+    fn advance(&self, _: usize, _: u64) {}
+}
+
 /// One line per event.
 pub struct Lines<W> {
     out: Mutex<W>,

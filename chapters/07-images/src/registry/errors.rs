@@ -6,11 +6,19 @@ use process::{Error, Kind};
 
 use super::endpoint::is_loopback;
 use super::http::Answer;
+
 /// The way out that needs nobody else (the image `host` is made of this machine's own programs).
 const OFFLINE: &str = "without a network, `run host sh` runs this machine's own programs";
 
 /// There was no answer at all.
 pub fn unreachable(host: &str, error: &ureq::Error) -> Error {
+    // Nor was there a question, if it is ours.
+    let ours = |error: &std::io::Error| error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).cloned();
+    if let ureq::Error::Io(io) = error
+        && let Some(ours) = ours(io)
+    {
+        return ours;
+    }
     let (why, help) = match error {
         ureq::Error::HostNotFound => ("its name is not known".to_owned(), "check the name and the DNS settings"),
         ureq::Error::Timeout(_) => ("it did not answer in time".to_owned(), "check the network and HTTPS_PROXY"),

@@ -6,11 +6,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use process::{Error, Kind, Result, explain};
-use ureq::http::{Response, Uri};
+use ureq::http::{Method, Response, Uri};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, Proxy};
 
 use super::endpoint::is_loopback;
 use super::patience::Patience;
+use super::reach::{Guard, Guarded, Known};
 use super::redirect::{self, authority, parse};
 use super::{errors, retry, trust};
 
@@ -21,8 +24,10 @@ const MOST_REDIRECTS: usize = 10;
 
 /// The connections of one pull; every thread may use them.
 pub struct Http {
-    /// One agent for each host and port: trust and proxy may differ.
-    agents: Mutex<HashMap<String, Agent>>,
+    /// One agent for each host and port, as trust and proxy may differ, and for where its name may lead: a connection
+    /// that a person asked for is not a redirect's to use.
+    agents: Mutex<HashMap<(String, Guard), Agent>>,
+    known: Known,
     /// The one whose certificate is not verified (`insecure` in registries.conf).
     unverified: Option<String>,
 }
@@ -31,7 +36,7 @@ impl Http {
     /// Proxies are `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`; trust is the system's, or `SSL_CERT_FILE`'s, and
     /// what [`trust`] finds.
     pub fn new(unverified: Option<&str>) -> Self {
-        Self { agents: Mutex::default(), unverified: unverified.map(str::to_owned) }
+        Self { agents: Mutex::default(), known: Known::default(), unverified: unverified.map(str::to_owned) }
     }
 
     /// Sends a GET request and follows redirects. `token` is the Authorization header, for `url`'s host only.
@@ -40,15 +45,24 @@ impl Http {
     /// [`Kind::Unavailable`] if there is no answer. Statuses of 400 and above are answers, those that may
     /// pass ([`retry`]) after some tries.
     pub fn get(&self, url: &str, headers: &[(&str, &str)], token: Option<&str>) -> Result<Answer> {
-        let mut uri = parse(url)?;
+        self.request(&Method::GET, url, headers, token)
+    }
+
+    /// Sends a request without a body: [`get`](Self::get), or the same for another method.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn request(&self, method: &Method, url: &str, headers: &[(&str, &str)], token: Option<&str>) -> Result<Answer> {
+        let (mut uri, mut guard) = (parse(url)?, Guard::OFF);
         let first = uri.clone();
         for _ in 0..MOST_REDIRECTS {
             // A storage host is somebody else; the token is not for it. Nor for the same host without TLS.
             let same = uri.authority() == first.authority() && uri.scheme() == first.scheme();
-            let response = self.send(&uri, headers, token.filter(|_| same))?;
+            let agent = self.agent(&uri, guard)?;
+            let response = send(&agent, method, &uri, headers, token.filter(|_| same))?;
             let Some(location) = location(&response) else { return Ok(Answer { uri, response }) };
             let next = redirect::resolve(&uri, location)?;
-            redirect::allowed(&first, &next, token.is_some())?;
+            guard = redirect::allowed(&first, self.known.reach(authority(&first)), &next, token.is_some())?;
             uri = next;
         }
         let what = format!("{} redirects in a circle", authority(&first));
@@ -61,41 +75,20 @@ impl Http {
     /// As [`get`](Self::get).
     pub fn post(&self, url: &str, form: &[(&str, &str)]) -> Result<Answer> {
         let uri = parse(url)?;
-        let sent = self.agent(&uri)?.post(&uri).send_form(form.iter().copied());
+        let sent = self.agent(&uri, Guard::OFF)?.post(&uri).send_form(form.iter().copied());
         let response = sent.map_err(|error| errors::unreachable(authority(&uri), &error))?;
         Ok(Answer { uri, response })
     }
 
-    fn send(&self, uri: &Uri, headers: &[(&str, &str)], token: Option<&str>) -> Result<Response<Body>> {
-        let agent = self.agent(uri)?;
-        let mut done = 0;
-        loop {
-            let mut request = agent.get(uri);
-            for (name, value) in headers {
-                request = request.header(*name, *value);
-            }
-            if let Some(token) = token {
-                request = request.header("authorization", token);
-            }
-            let outcome = request.call();
-            done += 1;
-            let Some(pause) = retry::pause(&outcome, done) else {
-                return outcome.map_err(|error| errors::unreachable(authority(uri), &error));
-            };
-            let why = outcome.map_or_else(|error| error.to_string(), |answer| answer.status().to_string());
-            explain!(7, "trouble that may pass: another try", "{}: {why}; sleep({pause:.1?})", authority(uri));
-            std::thread::sleep(pause);
-        }
-    }
-
-    fn agent(&self, uri: &Uri) -> Result<Agent> {
+    fn agent(&self, uri: &Uri, guard: Guard) -> Result<Agent> {
         let host = authority(uri);
+        let key = (host.to_owned(), guard);
         let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(agent) = agents.get(host) {
+        if let Some(agent) = agents.get(&key) {
             return Ok(agent.clone());
         }
         let proxy = if is_loopback(host) { None } else { Proxy::try_from_env() };
-        let agent = Agent::config_builder()
+        let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
@@ -107,10 +100,41 @@ impl Http {
             .timeout_per_write(Some(silence()))
             .user_agent(concat!("cooper/", env!("CARGO_PKG_VERSION")))
             .accept_encoding("identity")
-            .build()
-            .new_agent();
-        agents.insert(host.to_owned(), agent.clone());
+            .build();
+        let (authority, known) = (host.to_owned(), self.known.clone());
+        let resolver = Guarded { authority, guard, known, system: DefaultResolver::default() };
+        let agent = Agent::with_parts(config, DefaultConnector::default(), resolver);
+        agents.insert(key, agent.clone());
         Ok(agent)
+    }
+}
+
+fn send(
+    agent: &Agent,
+    method: &Method,
+    uri: &Uri,
+    headers: &[(&str, &str)],
+    token: Option<&str>,
+) -> Result<Response<Body>> {
+    let mut done = 0;
+    loop {
+        let mut request = if method == Method::HEAD { agent.head(uri) } else { agent.get(uri) };
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(token) = token {
+            request = request.header("authorization", token);
+        }
+        let outcome = request.call();
+        done += 1;
+        // Some registries have trouble with HEAD alone: any answer to it is taken, and patience is for GET.
+        let pause = retry::pause(&outcome, done).filter(|_| method != Method::HEAD || outcome.is_err());
+        let Some(pause) = pause else {
+            return outcome.map_err(|error| errors::unreachable(authority(uri), &error));
+        };
+        let why = outcome.map_or_else(|error| error.to_string(), |answer| answer.status().to_string());
+        explain!(7, "trouble that may pass: another try", "{}: {why}; sleep({pause:.1?})", authority(uri));
+        std::thread::sleep(pause);
     }
 }
 

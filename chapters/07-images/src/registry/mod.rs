@@ -13,6 +13,7 @@ mod errors;
 mod helper;
 mod http;
 mod patience;
+mod reach;
 mod redirect;
 mod retry;
 mod short;
@@ -25,6 +26,7 @@ use std::sync::OnceLock;
 
 use oci_spec::image::{Descriptor, Digest};
 use process::{Error, Kind, Result, explain};
+use ureq::http::Method;
 
 pub use blob::BlobReader;
 pub use short::Short;
@@ -43,6 +45,9 @@ pub struct Registry {
     chosen: OnceLock<usize>,
     reference: Reference,
 }
+
+/// The bytes of a document that is here already, verified; by its digest.
+pub type Kept<'a> = &'a dyn Fn(&Digest) -> Option<Vec<u8>>;
 
 /// A document that a registry has given out, verified.
 #[derive(Debug)]
@@ -69,13 +74,21 @@ impl Registry {
 
     /// The manifest or index that the reference names, from the first mirror that has it or the registry itself.
     ///
+    /// `kept` gives what is here already, if it is worth to ask for that first: a HEAD request tells what the name
+    /// means now, and does not count as a pull where pulls are counted (Docker Hub).
+    ///
     /// # Errors
     /// [`Kind::Unavailable`] if the registry does not answer or has had enough of us, [`Kind::NotFound`] if it
     /// has no such image or does not show it to us, [`Kind::Corrupt`] if it is another one than was asked for.
-    pub fn resolve(&self) -> Result<Fetched> {
+    pub fn resolve(&self, kept: Option<Kept<'_>>) -> Result<Fetched> {
         let mut failures = Vec::new();
         for (number, source) in self.sources.iter().enumerate() {
-            match self.manifest(source, self.reference.wanted(), self.reference.digest()) {
+            let unchanged = kept.map_or(Ok(None), |kept| self.unchanged(source, kept));
+            let found = match unchanged.transpose() {
+                Some(known) => known,
+                None => self.manifest(source, self.reference.wanted(), self.reference.digest()),
+            };
+            match found {
                 Ok(fetched) => {
                     let _ = self.chosen.set(number);
                     return Ok(fetched);
@@ -88,6 +101,22 @@ impl Registry {
             }
         }
         Err(Error::not_found(format!("{} has no registry", self.reference.familiar())))
+    }
+
+    /// What the reference names, if it is here already. Nothing if it is not, or if the registry answers HEAD in
+    /// some way that does not help: then GET is asked, whose answer also has words.
+    fn unchanged(&self, source: &Source, kept: Kept<'_>) -> Result<Option<Fetched>> {
+        let url = source.url(&format!("manifests/{}", self.reference.wanted()));
+        let answer = source.request(&Method::HEAD, &url, &[("accept", media::ACCEPT)])?;
+        let digest = answer.header("docker-content-digest").and_then(|text| digest::parse(text).ok());
+        let Some(digest) = digest.filter(|_| answer.status() == 200) else {
+            explain!(7, "the registry does not say what the name means", "HEAD {url} = {}", answer.status());
+            return Ok(None);
+        };
+        let is_asked_for = self.reference.digest().is_none_or(|wanted| *wanted == digest);
+        let Some(bytes) = kept(&digest).filter(|_| is_asked_for) else { return Ok(None) };
+        explain!(7, "what the name means is here already", "HEAD {url} = {digest}");
+        Ok(Some(Fetched { bytes, media_type: answer.header("content-type").map(str::to_owned), digest }))
     }
 
     /// The manifest that an index names; digest and size must be as the index says.

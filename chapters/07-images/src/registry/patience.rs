@@ -44,16 +44,16 @@ mod tests {
 
     #[test]
     fn a_trickle_is_a_stall() {
-        let mut patience = Patience::new(Duration::from_millis(5));
+        let mut patience = Patience::new(Duration::from_millis(100));
         let slow = |length: usize| {
             move || {
-                std::thread::sleep(Duration::from_millis(6));
+                std::thread::sleep(Duration::from_millis(110));
                 Ok(length)
             }
         };
         assert_eq!(patience.read(slow(1)).unwrap(), 1);
         assert_eq!(patience.read(slow(1)).unwrap_err().kind(), ErrorKind::TimedOut);
-        let mut patience = Patience::new(Duration::from_millis(5));
+        let mut patience = Patience::new(Duration::from_millis(100));
         assert!((0..5).all(|_| patience.read(slow(4096)).is_ok()));
         assert!(patience.read(slow(1)).is_ok() && patience.read(slow(0)).is_ok(), "the end is no stall");
     }

@@ -1,20 +1,20 @@
 //! Where a redirect may lead. A registry chooses the address, so it could be an attack on this network.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
 use process::{Error, Kind, Result};
 use ureq::http::Uri;
 
-use super::endpoint::{host, is_loopback};
+use super::endpoint::is_loopback;
+use super::reach::{Guard, Reach, WAY_OUT};
 
-/// May what was asked of `first` be fetched from `next`? `secret`: do we hold credentials for `first`?
+/// May what was asked of `first`, whose addresses have that reach, be fetched from `next`? `secret`: do we hold
+/// credentials for `first`? If `next` is a name, what it leads to is still to be [guarded](Guard).
 ///
 /// The credentials are not sent along in any case; but whoever answers our questions for a private
 /// image shall not make us knock at doors that only we can reach.
 ///
 /// # Errors
 /// No, and why.
-pub fn allowed(first: &Uri, next: &Uri, secret: bool) -> Result<()> {
+pub fn allowed(first: &Uri, reach: Reach, next: &Uri, secret: bool) -> Result<Guard> {
     let (from, to) = (authority(first), authority(next));
     let refuse = |why: &str, help: &str| {
         let what = format!("{from} redirects to {}, {why}", shown(next));
@@ -24,62 +24,16 @@ pub fn allowed(first: &Uri, next: &Uri, secret: bool) -> Result<()> {
         return refuse("with a password in the address", "a registry must not put credentials into its addresses");
     }
     if from == to && next.scheme() == first.scheme() {
-        return Ok(());
+        return Ok(Guard::OFF);
     }
     let plain_here = next.scheme_str() == Some("http") && is_loopback(to) && is_loopback(from);
     if next.scheme_str() != Some("https") && !plain_here {
         return refuse("which is not encrypted", "the registry must redirect to an https address");
     }
-    match (reach(to), reach(from)) {
-        (Reach::Own, Reach::Own) | (Reach::Anywhere, _) => Ok(()),
-        (Reach::Own, _) => refuse("an address of this machine or this link alone", "ask the registry's operator"),
-        (Reach::Private, Reach::Private) => Ok(()),
-        (Reach::Private, _) if secret => refuse(
-            "a private address, while it knows our credentials",
-            "if that is right, call the registry by its private address too, or pull without a login",
-        ),
-        (Reach::Private, _) => Ok(()),
-    }
-}
-
-/// Who can reach an address.
-#[derive(Debug, PartialEq, Eq)]
-enum Reach {
-    /// This machine, or its neighbours on one link: 169.254.169.254 gives out a cloud machine's keys.
-    Own,
-    /// An organisation's network (RFC 1918, RFC 4193, RFC 6598).
-    Private,
-    Anywhere,
-}
-
-fn reach(authority: &str) -> Reach {
-    if is_loopback(authority) {
-        return Reach::Own;
-    }
-    match host(authority).parse::<IpAddr>() {
-        Ok(IpAddr::V4(address)) => reach4(address),
-        Ok(IpAddr::V6(address)) => reach6(address),
-        Err(_) => Reach::Anywhere,
-    }
-}
-
-fn reach4(address: Ipv4Addr) -> Reach {
-    let shared = address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64;
-    if address.is_loopback() || address.is_link_local() || address.is_unspecified() {
-        Reach::Own
-    } else if address.is_private() || shared {
-        Reach::Private
-    } else {
-        Reach::Anywhere
-    }
-}
-
-fn reach6(address: Ipv6Addr) -> Reach {
-    match address.to_ipv4_mapped() {
-        Some(mapped) => reach4(mapped),
-        None if address.is_loopback() || address.is_unspecified() || address.is_unicast_link_local() => Reach::Own,
-        None if address.is_unique_local() => Reach::Private,
-        None => Reach::Anywhere,
+    let guard = Guard::against(reach, secret);
+    match guard.refuses(Reach::of(to)) {
+        Some(why) => refuse(why, WAY_OUT),
+        None => Ok(guard),
     }
 }
 
@@ -149,7 +103,11 @@ mod tests {
 
     #[test]
     fn redirects_stay_out_of_what_only_we_can_reach() {
-        let may = |from: &str, to: &str, secret| allowed(&parse(from).unwrap(), &parse(to).unwrap(), secret).is_ok();
+        let allowed = |from: &str, to: &str, secret| {
+            let from = parse(from).unwrap();
+            allowed(&from, Reach::of(authority(&from)), &parse(to).unwrap(), secret).ok()
+        };
+        let may = |from: &str, to: &str, secret| allowed(from, to, secret).is_some();
         assert!(may("https://r.example", "https://cdn.example/x", true));
         assert!(may("https://r.example", "https://10.0.0.1/x", false));
         assert!(!may("https://r.example", "https://10.0.0.1/x", true));
@@ -172,6 +130,12 @@ mod tests {
         assert!(!may("https://r.example", "http://r.example/", false), "no way back from TLS");
         assert!(!may("https://r.example", "https://u:p@r.example/", false));
         assert!(may("http://10.0.0.1:5000", "http://10.0.0.1:5000/y", true), "an insecure registry to itself");
+        // Where names lead is still to be seen.
+        let guard = |own, private| Some(Guard { own, private });
+        assert_eq!(allowed("https://r.example", "https://cdn.example/", true), guard(false, false));
+        assert_eq!(allowed("https://r.example", "https://cdn.example/", false), guard(false, true));
+        assert_eq!(allowed("https://10.0.0.1", "https://cdn.example/", true), guard(false, true));
+        assert_eq!(allowed("http://localhost:1", "https://cdn.example/", true), guard(true, false));
     }
 
     proptest::proptest! {
@@ -180,7 +144,7 @@ mod tests {
             let base = parse("https://a.example/v2/x").unwrap();
             if let Ok(next) = resolve(&base, &location) {
                 proptest::prop_assert!(matches!(next.scheme_str(), Some("http" | "https")));
-                if allowed(&base, &next, true).is_ok() {
+                if allowed(&base, Reach::Anywhere, &next, true).is_ok() {
                     proptest::prop_assert_eq!(next.scheme_str(), Some("https"));
                     proptest::prop_assert!(!next.authority().unwrap().as_str().contains('@'));
                 }

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use process::{Result, explain};
+use ureq::http::Method;
 
 use super::auth::Auth;
 use super::conf::Place;
@@ -69,8 +70,16 @@ impl Source {
     /// # Errors
     /// There is no answer, or no way to satisfy the registry's challenge.
     pub fn get(&self, url: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+        self.request(&Method::GET, url, headers)
+    }
+
+    /// The same with another method.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn request(&self, method: &Method, url: &str, headers: &[(&str, &str)]) -> Result<Answer> {
         let token = self.auth().header();
-        let answer = self.http.get(url, headers, token.as_deref())?;
+        let answer = self.http.request(method, url, headers, token.as_deref())?;
         if answer.status() != 401 {
             return Ok(answer);
         }
@@ -82,7 +91,7 @@ impl Source {
             }
             auth.header()
         };
-        self.http.get(url, headers, token.as_deref())
+        self.http.request(method, url, headers, token.as_deref())
     }
 
     fn auth(&self) -> MutexGuard<'_, Auth> {

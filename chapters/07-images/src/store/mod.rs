@@ -12,7 +12,6 @@ mod blobs;
 mod claim;
 mod image;
 mod index;
-mod ingest;
 mod layers;
 mod lock;
 mod remove;
@@ -20,12 +19,12 @@ mod work;
 
 use std::path::{Path, PathBuf};
 
-use process::{OrCall, Result};
+use nix::errno::Errno;
+use process::{Error, Kind, OrCall, Result};
 
 pub use claim::Claim;
 pub use image::Image;
 pub use index::{FROM_INDEX, REF_NAME};
-pub use ingest::Incoming;
 pub use layers::LayerInfo;
 pub use lock::{Hold, HoldUntilPrepared};
 pub use remove::{Removed, Swept, containers};
@@ -82,6 +81,24 @@ impl Store {
     /// As flock(2).
     pub fn hold(&self) -> Result<Hold> {
         Hold::take(&self.data.join("images.hold"))
+    }
+
+    /// Does `work` while it [holds](Self::hold) the store, and removes what it has left there if that is of no use.
+    ///
+    /// What a broken connection left is of use to the next try; what belongs to a bad image is not, nor what fills a
+    /// disk.
+    ///
+    /// # Errors
+    /// Whatever `work` reports.
+    pub fn cleanly<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let hold = self.hold()?;
+        let result = work();
+        drop(hold);
+        let is_full = |error: &Error| matches!(error.errno(), Some(Errno::ENOSPC | Errno::EDQUOT));
+        if result.as_ref().is_err_and(|error| error.kind() == Kind::Corrupt || is_full(error)) {
+            self.sweep()?;
+        }
+        result
     }
 
     fn blob_directory(&self) -> PathBuf {

@@ -43,16 +43,17 @@ impl Store {
     ///
     /// # Errors
     /// [`Kind::NotFound`]; [`Kind::Conflict`] if a container stands on it, or if it has several names and
-    /// only its ID was given, unless `force`. Not even `force` deletes, by its ID, what a container runs on.
+    /// only its ID was given, unless `force`. Not even `force` deletes what a container runs on: by its ID that is an
+    /// error, by its last name it stays without one.
     pub fn remove(&self, text: &str, force: bool) -> Result<Vec<Removed>> {
         let image = self.find(text)?;
         let (names, by_id) = self.meant(&image, text, force)?;
         let digest = image.descriptor.digest();
         // Whether a container stands on it is asked under the lock: what the answer allows is done before it is given back.
         let last = self.change(|entries| {
-            let last = !entries.iter().any(|entry| entry.digest() == digest && is_other(entry, &names));
+            let mut last = !entries.iter().any(|entry| entry.digest() == digest && is_other(entry, &names));
             if last {
-                self.unused(&image, text, force, by_id)?;
+                last = self.unused(&image, text, force, by_id)?;
             }
             names.iter().for_each(|reference| index::unname(entries, reference));
             if last {
@@ -87,8 +88,9 @@ impl Store {
         Ok((image.names.clone(), true))
     }
 
-    /// Does no container stand on the image, or may it go all the same?
-    fn unused(&self, image: &Image, text: &str, force: bool, by_id: bool) -> Result<()> {
+    /// Does no container stand on the image, or may it go all the same? Or may only its name?
+    fn unused(&self, image: &Image, text: &str, force: bool, by_id: bool) -> Result<bool> {
+        let mut may_go = true;
         let running = running::list()?;
         let is_running = |id: &str| running.iter().any(|one| one.id == id && one.is_alive());
         let users = containers()?.into_iter().filter(|(_, digest)| digest == image.descriptor.digest().as_ref());
@@ -105,10 +107,10 @@ impl Store {
                     return conflict(format!("the image {text} is used by the running container {short}"))
                         .map_err(|error| error.help("this cannot be forced: end the container first"));
                 }
-                (true, _) => {}
+                (true, is_running) => may_go &= !is_running,
             }
         }
-        Ok(())
+        Ok(may_go)
     }
 
     /// Removes images that have no name, or with `all` those that no container stands on; of these, those that `wanted`

@@ -136,4 +136,32 @@ mod tests {
             assert!(meaning(bad).is_err(), "{bad:?}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_refused_or_lie_within(bytes in "(\\.\\.|\\.|/|\\.wh\\.|[a-c\\x00\u{e9}]){0,12}", depth in 0_usize..6) {
+            if let Ok(name) = Name::new(bytes.as_bytes(), depth) {
+                use std::path::Component::Normal;
+                let parts: Vec<_> = name.path().components().collect();
+                proptest::prop_assert!(parts.len() <= depth && parts.iter().all(|part| matches!(part, Normal(_))));
+                proptest::prop_assert!(!name.path().as_os_str().as_bytes().contains(&0));
+                let again = Name::new(name.path().as_os_str().as_bytes(), depth).unwrap();
+                proptest::prop_assert_eq!(&again, &name, "it says the same without its dots");
+                proptest::prop_assert_eq!(name.steps().count(), parts.len());
+                let parent = name.parent();
+                match name.meaning() {
+                    // What is hidden is one name in the very directory.
+                    Ok(Meaning::Whiteout(hidden)) => {
+                        proptest::prop_assert_eq!(hidden.parent(), parent);
+                        proptest::prop_assert!(Name::new(hidden.path().as_os_str().as_bytes(), depth).unwrap() == hidden);
+                    }
+                    Ok(Meaning::Opaque(directory)) => proptest::prop_assert_eq!(directory, parent),
+                    Ok(Meaning::File(file)) => {
+                        proptest::prop_assert!(file.path().iter().all(|part| !part.as_bytes().starts_with(WHITEOUT)));
+                    }
+                    Ok(Meaning::Nothing) | Err(_) => {}
+                }
+            }
+        }
+    }
 }

@@ -127,7 +127,11 @@ impl Tree {
         if place(parent)? >= self.depth {
             return Err(corrupt(&format!("the directory {} is too deep", Self::show(name))));
         }
-        mkdirat(parent, name.file_name(), Mode::S_IRWXU).or_call("mkdirat", Self::show(name))
+        match mkdirat(parent, name.file_name(), Mode::S_IRWXU) {
+            // Somebody looked for a directory and found none: only such a link is nothing and yet there.
+            Err(Errno::EEXIST) => Err(corrupt(&format!("{} is a link that leads nowhere", Self::show(name)))),
+            made => made.or_call("mkdirat", Self::show(name)),
+        }
     }
 
     /// Marks a directory so that nothing of the layers below shows through.

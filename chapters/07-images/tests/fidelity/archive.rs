@@ -59,6 +59,14 @@ impl Archive {
         self.entry(EntryType::Link, name.as_bytes(), target.as_bytes(), 0o644, b"")
     }
 
+    /// A link with the description of what it leads to, as tar(1) writes it. Most tools read only the first one's.
+    pub fn link_like(self, name: &str, target: &str, mode: u32, mtime: u64) -> Self {
+        let mut header = Self::header_of(name, EntryType::Link, mode, 0);
+        header.set_link_name(target).unwrap();
+        header.set_mtime(mtime);
+        self.raw(header, b"")
+    }
+
     /// A device or a named pipe.
     pub fn node(self, kind: EntryType, name: &str, (major, minor): (u32, u32)) -> Self {
         let mut header = Self::header(kind, 0o660, 0);

@@ -1,8 +1,9 @@
-//! The same image unpacked by us and by umoci.
+//! The same image unpacked by us, by umoci and by buildah.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use harness::{Outcome, Run, Sandbox};
 use serde_json::Value;
@@ -24,26 +25,68 @@ pub struct Both {
 impl Both {
     /// Puts an image of these archives into a registry, and pulls it.
     pub fn new(archives: Vec<Archive>) -> Outcome<Self> {
-        let both = Self { sandbox: Sandbox::new()?, site: Site::start() };
+        let both = Self::unpulled(Sandbox::new()?, archives);
+        both.pull().run()?.ok()?;
+        Ok(both)
+    }
+
+    /// Puts it there, for the user of the sandbox to pull.
+    pub fn unpulled(sandbox: Sandbox, archives: Vec<Archive>) -> Self {
+        let both = Self { sandbox, site: Site::start() };
         let layers: Vec<_> = archives.into_iter().map(|archive| Layer::gzip(archive.end())).collect();
         put(&both.site, "image", &layers);
         both.site.set("/v2/", Route::new("{}"));
-        both.sandbox.step(7).args(["pull", "--quiet", &both.name()]).run()?.ok()?;
-        Ok(both)
+        both
+    }
+
+    pub fn pull(&self) -> Run {
+        self.sandbox.step(7).args(["pull", &self.name()])
+    }
+
+    /// As umoci has it for the ordinary user of the sandbox.
+    pub fn theirs_rootless(&self) -> Outcome<Tree> {
+        let (layout, bundle) = (self.layout()?, self.sandbox.dir("rootless")?.join("bundle"));
+        let umoci = self.sandbox.program("umoci").args(["unpack", "--rootless", "--image"]);
+        umoci.arg(format!("{}:image", layout.display())).arg(&bundle).run()?.ok()?;
+        tree::read(&bundle.join("rootfs").join(DATA))
     }
 
     fn name(&self) -> String {
         self.site.name("image")
     }
 
-    /// As umoci has it.
-    pub fn theirs(&self) -> Outcome<Tree> {
-        let (layout, bundle) = (self.sandbox.path().join("layout"), self.sandbox.path().join("bundle"));
-        let layout = layout.display();
+    /// The image as an OCI layout, by skopeo.
+    fn layout(&self) -> Outcome<PathBuf> {
+        let layout = self.sandbox.path().join("layout");
         let mut skopeo = Command::new("skopeo");
         skopeo.args(["--insecure-policy", "copy", "--quiet", "--src-tls-verify=false"]);
-        skopeo.arg(format!("docker://{}", self.name())).arg(format!("oci:{layout}:image"));
+        skopeo.arg(format!("docker://{}", self.name())).arg(format!("oci:{}:image", layout.display()));
         Run::new(skopeo).run()?.ok()?;
+        Ok(layout)
+    }
+
+    /// As buildah has it, with a store of its own.
+    pub fn buildahs(&self) -> Outcome<Tree> {
+        let layout = self.layout()?;
+        let buildah = |args: &[&str]| {
+            let mut buildah = Command::new("buildah");
+            // It makes a name of the layout's path, which has to be in lower case.
+            buildah.current_dir(layout.parent().unwrap_or(&layout));
+            buildah.args(["--root", "buildah", "--runroot", "buildah-run", "--storage-driver", "vfs"]).args(args);
+            Run::new(buildah).timeout(Duration::from_secs(50)).run()?.ok()
+        };
+        buildah(&["from", "--name", "box", "oci:layout:image"])?;
+        let root = PathBuf::from(buildah(&["mount", "box"])?.text());
+        let tree = tree::read(&root.join(DATA));
+        buildah(&["umount", "box"])?;
+        buildah(&["rm", "box"])?;
+        tree
+    }
+
+    /// As umoci has it.
+    pub fn theirs(&self) -> Outcome<Tree> {
+        let (layout, bundle) = (self.layout()?, self.sandbox.path().join("bundle"));
+        let layout = layout.display();
         let mut umoci = Command::new("umoci");
         umoci.args(["unpack", "--image"]).arg(format!("{layout}:image")).arg(&bundle);
         Run::new(umoci).run()?.ok()?;

@@ -8,35 +8,70 @@ use tar::EntryType::{self, Block, Char, Fifo, GNULongLink, GNULongName, GNUSpars
 
 use crate::archive::Archive;
 use crate::both::Both;
-use crate::tree::{self, assert_same};
+use crate::tree::{self, Tree, assert_same};
 
-/// The same in the layer's directory, in a container and by umoci.
+/// The same in the layer's directory, in a container, and by umoci.
 pub fn same(archive: Archive) -> Outcome {
+    compared(archive).map(drop)
+}
+
+/// The same, and by buildah too.
+pub fn same_by_all(archive: Archive) -> Outcome {
+    let both = compared(archive)?;
+    assert_same(&as_buildah(tree::read(&both.layers()?[0])?), &both.buildahs()?);
+    Ok(())
+}
+
+/// What buildah does otherwise than we, umoci and GNU tar: it knows no time before 1970, and in its store a hard link to
+/// something else than a file is a copy.
+pub fn as_buildah(mut tree: Tree) -> Tree {
+    for (path, file) in &mut tree {
+        if file.mtime.0 < 0 {
+            file.mtime = (0, 0);
+        }
+        if file.mode & libc::S_IFMT != libc::S_IFREG {
+            file.same_as.clone_from(path);
+        }
+    }
+    tree
+}
+
+fn compared(archive: Archive) -> Outcome<Both> {
     let both = Both::new(vec![archive.shell()?])?;
     let theirs = both.theirs()?;
     assert!(theirs.len() > 5);
     assert_same(&tree::read(&both.layers()?[0])?, &theirs);
     assert_same(&both.ours()?, &theirs);
-    Ok(())
+    Ok(both)
 }
+
+/// The time of everything that has no other.
+pub const TIME: u64 = 1_700_000_000;
 
 /// `vfs_cap_data` of revision 2 (capabilities(7)): CAP_NET_RAW, permitted and effective.
 pub const NET_RAW: [u8; 20] = [1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 pub fn described() -> Archive {
-    let owned = |name: &str, mode, uid, gid| {
-        let mut header = Archive::header(Regular, mode, 1);
-        header.set_path(name).unwrap();
-        header.set_uid(uid);
-        header.set_gid(gid);
-        header
-    };
+    described_for_anybody()
+        .raw(owned("data/both", 0o6555, 4_000_000, 3_000_000_000), b"x")
+        .pax(&[("uid", b"123456"), ("gid", b"654321")])
+        .file("data/owned-by-pax", "")
+}
+
+fn owned(name: &str, mode: u32, uid: u64, gid: u64) -> tar::Header {
+    let mut header = Archive::header_of(name, Regular, mode, 1);
+    header.set_uid(uid);
+    header.set_gid(gid);
+    header
+}
+
+/// With owners that an ordinary user's range of ids has.
+pub fn described_for_anybody() -> Archive {
     Archive::default()
         .dir("data/", 0o755)
         .raw(owned("data/setuid", 0o4755, 0, 0), b"x")
         .raw(owned("data/setuid-of-another", 0o4711, 1000, 1001), b"x")
         .raw(owned("data/setgid", 0o2755, 0, 42), b"x")
-        .raw(owned("data/both", 0o6555, 4_000_000, 3_000_000_000), b"x")
         .raw(owned("data/nothing", 0, 0, 0), b"x")
         .dir("data/sticky", 0o1777)
         .dir("data/setgid-dir", 0o2775)
@@ -59,8 +94,6 @@ pub fn described() -> Archive {
         .file("data/before-1970", "")
         .pax(&[("mtime", b"8589934592")])
         .file("data/after-2106", "")
-        .pax(&[("uid", b"123456"), ("gid", b"654321")])
-        .file("data/owned-by-pax", "")
         .node(Fifo, "data/fifo", (0, 0))
         .node(Char, "data/null", (1, 3))
         .node(Block, "data/loop", (7, 300))
@@ -123,16 +156,28 @@ pub fn linked() -> Archive {
         .dir("data/", 0o755)
         .dir("data/sub/", 0o755)
         .raw(Archive::header_of("data/one", Regular, 0o4755, 3), b"one")
-        .link("data/two", "data/one")
-        .link("data/sub/three", "./data/two")
-        .link("data/four", "/data/one")
+        .link_like("data/two", "data/one", 0o4755, TIME)
+        .link_like("data/sub/three", "./data/two", 0o4755, TIME)
+        .link_like("data/four", "/data/one", 0o4755, TIME)
         .symlink("data/symbolic", "one")
         .link("data/hard-to-symbolic", "data/symbolic")
         .node(Fifo, "data/fifo", (0, 0))
-        .link("data/hard-to-fifo", "data/fifo")
+        .link_like("data/hard-to-fifo", "data/fifo", 0o660, TIME)
         .symlink("data/way", "sub")
         .file("data/way/through", "a link inside the root")
         .link("data/through-too", "data/way/through")
+}
+
+/// As GNU tar has it, and most others: of a link only name and target count.
+pub fn linked_in_passing() -> Archive {
+    Archive::default()
+        .dir("data/", 0o755)
+        .raw(Archive::header_of("data/one", Regular, 0o4755, 3), b"one")
+        .link("data/two", "data/one")
+        .pax(&[("SCHILY.xattr.user.note", b"x"), ("mtime", b"1.5")])
+        .link("data/three", "data/two")
+        .file("data/four", "")
+        .link("data/five", "data/four")
 }
 
 pub fn sparse() -> Outcome {

@@ -7,7 +7,7 @@ use tar::EntryType::Regular;
 
 use crate::archive::Archive;
 use crate::both::Both;
-use crate::one::NET_RAW;
+use crate::one::{NET_RAW, TIME};
 use crate::tree::{self, assert_same};
 
 pub fn whiteouts() -> Outcome {
@@ -54,11 +54,11 @@ pub fn whiteouts() -> Outcome {
         .file("data/.wh.first", "");
     for layers in [vec![low.clone(), high.clone()], vec![low, high, top]] {
         let both = Both::new(layers)?;
-        let (mut ours, mut theirs) = (both.ours()?, both.theirs()?);
+        let (mut ours, mut theirs, mut buildahs) = (both.ours()?, both.theirs()?, both.buildahs()?);
         assert!(theirs.contains_key(Path::new("last/high")) && !theirs.contains_key(Path::new("gone/low")));
-        alone(&mut ours);
-        alone(&mut theirs);
+        [&mut ours, &mut theirs, &mut buildahs].into_iter().for_each(alone);
         assert_same(&ours, &theirs);
+        assert_same(&ours, &buildahs);
     }
     Ok(())
 }
@@ -73,21 +73,26 @@ pub fn across() -> Outcome {
         .shell()?
         .dir("data/", 0o755)
         .raw(Archive::header_of("data/setuid", Regular, 0o4755, 3), b"low")
-        .pax(&[("SCHILY.xattr.security.capability", &NET_RAW), ("mtime", b"1234567890.123456789")])
+        .pax(&[("SCHILY.xattr.security.capability", &NET_RAW), ("mtime", b"1234567890")])
         .file("data/capable", "with a capability");
-    let middle = Archive::default().dir("data/", 0o755).dir("data/dir/", 0o755).link("data/dir/second", "data/setuid");
+    let middle = Archive::default().dir("data/", 0o755).dir("data/dir/", 0o755).link_like(
+        "data/dir/second",
+        "data/setuid",
+        0o4755,
+        TIME,
+    );
     let high = Archive::default()
         .dir("data/", 0o755)
-        .link("data/third", "data/dir/second")
-        .link("data/fourth", "data/third")
-        .link("data/linked-capable", "data/capable")
-        .link("data/linked-again", "/data/capable");
+        .link_like("data/third", "data/dir/second", 0o4755, TIME)
+        .link_like("data/fourth", "data/third", 0o4755, TIME)
+        .link_like("data/linked-capable", "data/capable", 0o644, 1_234_567_890)
+        .link_like("data/linked-again", "/data/capable", 0o644, 1_234_567_890);
     let both = Both::new(vec![low, middle, high])?;
-    let (mut ours, mut theirs) = (both.ours()?, both.theirs()?);
+    let (mut ours, mut theirs, mut buildahs) = (both.ours()?, both.theirs()?, both.buildahs()?);
     assert_eq!(ours[Path::new("linked-again")].same_as, ours[Path::new("linked-capable")].same_as);
-    alone(&mut ours);
-    alone(&mut theirs);
+    [&mut ours, &mut theirs, &mut buildahs].into_iter().for_each(alone);
     assert_same(&ours, &theirs);
+    assert_same(&ours, &buildahs);
     Ok(())
 }
 

@@ -45,6 +45,29 @@ pub fn in_use() -> Outcome {
     Ok(())
 }
 
+/// What a container runs on at this moment stays, with a name or without.
+pub fn in_use_now() -> Outcome {
+    let sandbox = Sandbox::new()?;
+    let script = "echo ready; read line; cat /etc/passwd";
+    let mut shell = step(&sandbox, &["run", "--rm", "-i", "--network", "none", "host", "sh", "-c", script]).pty()?;
+    shell.expect("ready")?;
+    let id = step(&sandbox, &["images", "-q"]).run()?.ok()?.text().to_owned();
+    for name in ["host", &id] {
+        step(&sandbox, &["rmi", name]).run()?.code(1)?.stderr_has("is used by the container")?;
+    }
+    step(&sandbox, &["rmi", "-f", &id]).run()?.code(1)?.stderr_has("this cannot be forced")?;
+    assert_eq!(step(&sandbox, &["rmi", "-f", "host"]).run()?.ok()?.stdout, "Untagged: host:latest\n");
+    let left = || step(&sandbox, &["images", "-q", "--filter", "dangling=true"]).run()?.ok();
+    assert_eq!(left()?.text(), id);
+    step(&sandbox, &["image", "prune", "--force"]).run()?.ok()?.stdout_has("Total reclaimed space: 0B")?;
+    shell.send("\n")?;
+    shell.expect("root:")?;
+    assert_eq!(shell.wait()?, 0);
+    step(&sandbox, &["image", "prune", "--force"]).run()?.ok()?.stdout_has(&id)?;
+    assert_eq!(left()?.text(), "");
+    Ok(())
+}
+
 pub fn terminal() -> Outcome {
     let sandbox = Sandbox::new()?;
     step(&sandbox, &["pull", "--quiet", "host"]).run()?.ok()?;

@@ -36,6 +36,7 @@ fn main() {
         .root("an insecure registry, with TLS or without", tls::insecure)
         .needs(&["docker-registry", "openssl", "ip"])
         .root("a container keeps its image", host::in_use)
+        .root("a running container keeps its image, whatever is forced", host::in_use_now)
         .root("a shell on a terminal", host::terminal)
         .root("Debian, run by root and by an ordinary user", run::debian)
         .needs(&["docker-registry", "skopeo", "mmdebstrap"])

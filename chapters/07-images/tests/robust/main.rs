@@ -10,6 +10,7 @@ mod full;
 #[allow(dead_code)]
 mod image;
 mod killed;
+mod memory;
 #[path = "../site/place.rs"]
 #[allow(dead_code)]
 mod place;
@@ -24,6 +25,8 @@ fn main() {
         .user("extended headers that play tricks", bombs::tricks)
         .user("depth by way of links", bombs::depth)
         .user("more bytes than a blob of its size can have", bombs::ratio)
+        .user("a window that would fill the memory", memory::window)
+        .user("two layers of a gigabyte in 64 MB", memory::gigabytes)
         .root("a full disk", full::bytes)
         .root("a disk without room for one more file", full::inodes)
         .user("kill -9 at fifty moments", killed::fifty_times)

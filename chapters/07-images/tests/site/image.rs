@@ -105,6 +105,7 @@ pub fn put_document(site: &Site, name: &str, document: &Value) -> String {
     let digest = sha256(&bytes);
     let media_type = document["mediaType"].as_str().unwrap_or("application/json");
     let route = Route::new(bytes).header("Content-Type", media_type);
+    let route = route.header("Docker-Content-Digest", digest.clone());
     site.set(&manifest(name, &digest), route.clone());
     site.set(&manifest(name, "latest"), route);
     digest

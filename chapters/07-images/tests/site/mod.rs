@@ -8,10 +8,15 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+/// The first byte of whoever speaks TLS (RFC 8446 section 5.1, a handshake).
+const TLS: u8 = 22;
+
 /// One answer.
 #[derive(Debug, Clone)]
 pub struct Route {
     pub status: u16,
+    /// The status for HEAD, if it is another.
+    pub head: Option<u16>,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
     /// What Content-Length says, if it is to lie.
@@ -38,6 +43,7 @@ impl Route {
     pub fn new(body: impl Into<Vec<u8>>) -> Self {
         Self {
             status: 200,
+            head: None,
             headers: Vec::new(),
             body: body.into(),
             length: None,
@@ -83,7 +89,12 @@ pub struct Site {
 
 impl Site {
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::at("127.0.0.1")
+    }
+
+    /// The same at another address of this machine.
+    pub fn at(address: &str) -> Self {
+        let listener = TcpListener::bind((address, 0)).unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let state = Arc::new(State::default());
         let shared = state.clone();
@@ -120,6 +131,14 @@ impl Site {
     }
 }
 
+impl Site {
+    /// The requests since this was asked last.
+    #[allow(dead_code)] // each test file takes its part
+    pub fn news(&self) -> Vec<String> {
+        std::mem::take(&mut self.state.log.lock().unwrap())
+    }
+}
+
 impl Drop for Site {
     fn drop(&mut self) {
         self.state.stop.store(true, Ordering::Relaxed);
@@ -141,6 +160,9 @@ impl State {
     fn serve(&self, mut stream: TcpStream) -> std::io::Result<()> {
         let mut head = Vec::new();
         let mut reader = BufReader::new(stream.try_clone()?);
+        if reader.fill_buf()?.first() == Some(&TLS) {
+            return stream.write_all(b"HTTP/1.1 400 x\r\n\r\n"); // or both would wait for the other
+        }
         loop {
             let mut line = String::new();
             if reader.read_line(&mut line)? == 0 || line == "\r\n" {
@@ -168,6 +190,9 @@ impl State {
         }
         let from =
             field("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok());
+        if let Some(status) = route.head.filter(|_| method == "HEAD") {
+            route = Route { headers: Vec::new(), ..Route::status(status, "") };
+        }
         let mut body = &route.body[..];
         if let Some(from) = from.filter(|_| route.ranges) {
             route.headers.push(("Content-Range".into(), format!("bytes {from}-{}/{}", body.len() - 1, body.len())));
@@ -183,6 +208,9 @@ impl State {
             write!(stream, "{name}: {value}\r\n")?;
         }
         stream.write_all(b"\r\n")?;
+        if method == "HEAD" {
+            return Ok(());
+        }
         let end = route.cut.or(route.stall).unwrap_or(body.len()).min(body.len());
         for piece in body[..end].chunks(route.piece) {
             stream.write_all(piece)?;

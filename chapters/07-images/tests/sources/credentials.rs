@@ -52,7 +52,7 @@ pub fn repository() -> Outcome {
         json!({"auths": {site.address.clone(): {"auth": "YWxsOnE="}, site.name("team"): {"auth": "YWRhOnNlY3JldA=="}}});
     pull(&sandbox, &site, &auths)?.run()?.ok()?;
     let wrong = json!({"auths": {site.address.clone(): {"auth": "YWxsOnE="}}});
-    pull(&sandbox, &site, &wrong)?.run()?.code(125)?.stderr_has("does not give us")?;
+    pull(&sandbox, &site, &wrong)?.run()?.code(125)?.stderr_has("refuses the login that we have")?;
     let file = sandbox.file("auth.json", auths.to_string())?;
     let none = pull(&sandbox, &site, &json!({}))?;
     none.env("REGISTRY_AUTH_FILE", file).run()?.ok()?;

@@ -5,9 +5,11 @@ mod credentials;
 #[allow(dead_code)]
 mod image;
 mod mirrors;
+mod private;
 #[path = "../site/mod.rs"]
 #[allow(dead_code)]
 mod site;
+mod unchanged;
 
 use harness::Suite;
 
@@ -21,5 +23,9 @@ fn main() {
         .user("a credential helper", credentials::helper)
         .user("credentials of one repository", credentials::repository)
         .user("a login without a password", credentials::identity)
+        .user("what has not changed is asked for by HEAD alone", unchanged::unchanged)
+        .user("registries that do not answer HEAD well", unchanged::without_head)
+        .root("redirects to names of private addresses", private::names)
+        .needs(&["ip", "mount"])
         .run();
 }

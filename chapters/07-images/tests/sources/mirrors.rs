@@ -40,7 +40,7 @@ pub fn mirrors() -> Outcome {
     assert_eq!(pair.registry.log(), Vec::<String>::new(), "the mirror had it");
     pair.mirror.set(&manifest("hub/box", "latest"), Route::status(404, "{}"));
     pair.pull("r.invalid/box", "")?.run()?.ok()?;
-    assert_eq!(pair.registry.log(), ["GET /v2/up/box/manifests/latest"]);
+    assert_eq!(pair.registry.log(), ["HEAD /v2/up/box/manifests/latest"], "what it is called is here");
     // Neither has it: both are named.
     let done = pair.pull("r.invalid/none", "")?.run()?.code(125)?;
     done.stderr_has(&pair.registry.address)?.stderr_has("mirrors failed too")?.stderr_has(&pair.mirror.address)?;

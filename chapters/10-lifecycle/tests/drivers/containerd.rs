@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use harness::{Done, Outcome, Suite};
+use harness::{Done, Outcome, Server, Suite, remove_groups};
 
-use crate::world::{Server, World, remove_groups};
+use crate::world::World;
 
 type Test = fn(&Containerd) -> Outcome;
 

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Done, Outcome, Suite};
+use harness::{Dockerd, Done, Outcome, Suite};
 
-use crate::world::{Server, World, last_line, remove_groups};
+use crate::world::{World, last_line};
 
 type Test = fn(&Docker) -> Outcome;
 
@@ -26,39 +26,25 @@ pub fn add(mut suite: Suite) -> Suite {
 
 const PROGRAMS: &[&str] = &["dockerd", "docker", "containerd", "busybox", "skopeo"];
 
-/// A dockerd of the test's own, in the suite's own network namespace, with the image loaded.
+/// A dockerd of the test's own, with the image loaded.
 struct Docker {
-    server: Option<Server>,
-    world: World,
+    daemon: Dockerd,
+    /// Dropped after the daemon.
+    _world: World,
 }
 
 impl Docker {
     fn new(world: World) -> Outcome<Self> {
-        let dir = world.sandbox.dir("docker")?;
-        let socket = dir.join("sock");
-        let run =
-            world.program("dockerd").arg("--data-root").arg(dir.join("data")).arg("--exec-root").arg(dir.join("exec"));
-        let run = run.arg("--host").arg(format!("unix://{}", socket.display())).arg("--pidfile").arg(dir.join("pid"));
-        let run = run.args([
-            "--bridge",
-            "none",
-            "--iptables=false",
-            "--ip6tables=false",
-            "--ip-forward=false",
-            "--ip-masq=false",
-        ]);
-        let run = run.args(["--storage-driver", "vfs", "--exec-opt", "native.cgroupdriver=cgroupfs"]);
-        let run = run.arg("--add-runtime").arg(format!("cooper={}", world.runtime().display()));
+        let runtime = format!("cooper={}", world.runtime().display());
         let image = world.image("docker-archive")?;
-        let docker = Self { server: Some(Server::start(run, &socket)?), world };
+        let daemon = Dockerd::start(&world.sandbox, &["--add-runtime", &runtime])?;
+        let docker = Self { daemon, _world: world };
         docker.docker(&["load", "--input", image.to_str().ok_or("path")?])?.ok()?;
         Ok(docker)
     }
 
     fn docker(&self, args: &[&str]) -> Outcome<Done> {
-        let socket = format!("unix://{}", self.world.path("docker/sock").display());
-        let run = self.world.program("docker").env("DOCKER_CONFIG", self.world.path("docker/config"));
-        run.args(["--host", &socket]).args(args).run()
+        self.daemon.docker(args).run()
     }
 
     fn run(&self, options: &[&str], command: &[&str]) -> Outcome<Done> {
@@ -74,17 +60,6 @@ impl Docker {
 
     fn inspect(&self, format: &str) -> Outcome<String> {
         Ok(self.docker(&["inspect", "--format", format, "one"])?.ok()?.text().to_owned())
-    }
-}
-
-impl Drop for Docker {
-    fn drop(&mut self) {
-        let all = self.docker(&["ps", "--all", "--quiet"]).map(|done| done.stdout).unwrap_or_default();
-        for id in all.lines() {
-            let _ = self.docker(&["rm", "--force", id]);
-        }
-        self.server = None;
-        remove_groups(&["docker"]);
     }
 }
 

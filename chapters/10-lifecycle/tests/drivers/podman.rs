@@ -1,8 +1,8 @@
 //! Podman and conmon, rootful and rootless.
 
-use harness::{Done, Outcome, Run, Suite};
+use harness::{Done, Outcome, Run, Suite, remove_groups};
 
-use crate::world::{World, last_line, remove_groups};
+use crate::world::{World, last_line};
 
 type Make = fn() -> Outcome<World>;
 type Test = fn(&Podman) -> Outcome;

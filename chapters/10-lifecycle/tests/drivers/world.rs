@@ -1,12 +1,11 @@
-//! What every driver needs: the runtime where anybody can execute it, images that are made here, and a server to end.
+//! What every driver needs: the runtime where anybody can execute it, and images that are made here.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::Duration;
 
-use harness::{Background, Done, Outcome, Run, Sandbox};
-use nix::sys::signal::Signal;
+use harness::{Done, Outcome, Run, Sandbox};
 
 /// How long a driver may take for one command. Podman 4.3 hangs at times when it is attached, with any runtime.
 pub const PATIENCE: Duration = Duration::from_secs(40);
@@ -56,53 +55,6 @@ impl World {
         fs::set_permissions(&tar, PermissionsExt::from_mode(0o644))?;
         Ok(tar)
     }
-}
-
-/// A server of the test's own; ended by SIGTERM when it is dropped, with all that it has started.
-pub struct Server {
-    process: Option<Background>,
-}
-
-impl Server {
-    /// Starts it and waits for its socket.
-    pub fn start(run: Run, socket: &Path) -> Outcome<Self> {
-        let server = Self { process: Some(run.spawn()?) };
-        let deadline = Instant::now() + PATIENCE;
-        while std::os::unix::net::UnixStream::connect(socket).is_err() {
-            if Instant::now() > deadline {
-                let said = server.process.as_ref().map(Background::output);
-                return Err(format!("no answer at {}: {said:?}", socket.display()).into());
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Ok(server)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let Some(process) = self.process.take() else { return };
-        let _ = process.signal(Signal::SIGTERM);
-        let _ = process.wait();
-    }
-}
-
-/// Removes cgroups that a driver has named and leaves for the next time, as it does with any runtime: only empty ones go.
-pub fn remove_groups(names: &[&str]) {
-    let top = Path::new("/sys/fs/cgroup");
-    let hierarchies = fs::read_dir(top).into_iter().flatten().flatten().map(|entry| entry.path());
-    for hierarchy in hierarchies.chain([top.to_owned()]) {
-        names.iter().for_each(|name| remove_group(&hierarchy.join(name)));
-    }
-}
-
-fn remove_group(path: &Path) {
-    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_group(&entry.path());
-        }
-    }
-    let _ = fs::remove_dir(path);
 }
 
 /// The last line of what it said.

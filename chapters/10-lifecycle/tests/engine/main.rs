@@ -50,7 +50,12 @@ fn main() {
             .needs(&["userns"]);
     }
     let site = || Sandbox::new().map(Site::new);
-    suite = suite.root("networks of a container that is kept", move || networks::kept(&site()?)).needs(&["nft"]);
+    let ordinary = || Sandbox::ordinary().map(Site::new);
+    suite = suite
+        .root("networks of a container that is kept", move || networks::kept(&site()?))
+        .needs(&["nft"])
+        .root("networks of a container that is kept (ordinary user)", move || networks::kept(&ordinary()?))
+        .needs(&["nft", "pasta", "userns", "subuid", "tun"]);
     suite
         .root("pause, unpause, and what a paused container refuses", move || refusals::paused(&site()?))
         .vm("pause where there are controllers", move || refusals::paused(&site()?))

@@ -1,0 +1,78 @@
+//! `__sandbox`: makes the namespaces of a page's shell and starts their first process.
+//!
+//! A process namespace, so that the end of its first process is the end of all. A mount namespace, in which this machine
+//! is read-only (the first process makes that one: we stay outside, to tidy up). A network of its own, unless a cell needs the real one. As an ordinary user, a user namespace above them.
+
+use std::fs;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::process::{Command, ExitCode};
+
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::Signal;
+use nix::unistd::{getegid, geteuid};
+use process::OrCall;
+
+use crate::Result;
+use crate::run::Event;
+use crate::run::cgroup::Group;
+
+/// The other end of the uplink needs a namespace of its own; it lives as long as this process.
+const UPLINK: &str = r#"
+ip link set lo up
+ip link add uplink type veth peer name eth0 netns "$1" || exit
+nsenter --net="$1" sh -c 'ip link set lo up; ip link set eth0 up; ip addr add 192.0.2.1/24 dev eth0'
+ip link set uplink up
+ip addr add 192.0.2.2/24 dev uplink
+ip route add default via 192.0.2.1
+"#;
+
+/// `__sandbox user|root own-network|host-network REPOSITORY`.
+///
+/// # Errors
+/// Told to the session, too: this machine has no user namespaces, say.
+pub fn enter(words: &[String]) -> Result<ExitCode> {
+    inside(&super::told(words)).inspect_err(|error| Event::Refused(error.to_string()).say())
+}
+
+fn inside(words: &[String]) -> Result<ExitCode> {
+    process::sys::cloexec_from(3).or_call("close_range", "")?; // what our caller left open is not the cells'
+    let own_network = words.get(1).is_some_and(|word| word == "own-network");
+    let mut flags = CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS;
+    if own_network {
+        flags |= CloneFlags::CLONE_NEWNET;
+    }
+    let (uid, gid) = (geteuid(), getegid());
+    if !uid.is_root() {
+        flags |= CloneFlags::CLONE_NEWUSER;
+    }
+    // In the virtual machine all ends with it; there, root's groups are the real ones.
+    let own_group = uid.is_root() && words.first().is_some_and(|who| who == "root") && !super::guest::is_here();
+    let _group = if own_group { Group::enter()? } else { None };
+    unshare(flags).or_call("unshare", "the sandbox's namespaces")?;
+    if !uid.is_root() {
+        let maps = [("setgroups", "deny".into()), ("uid_map", format!("0 {uid} 1")), ("gid_map", format!("0 {gid} 1"))];
+        for (file, text) in maps {
+            fs::write(format!("/proc/self/{file}"), text).or_call("write", format!("/proc/self/{file}"))?;
+        }
+    }
+    let _outside = if own_network { Some(uplink()?) } else { None };
+    unshare(CloneFlags::CLONE_NEWPID).or_call("unshare", "NEWPID")?;
+    let ids = if uid.is_root() { "mapped" } else { "single" };
+    let words: Vec<&str> = words.iter().map(String::as_str).chain([ids]).collect();
+    let mut keeper = super::myself("__keeper", &words);
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).or_call("prctl", "PR_SET_PDEATHSIG")?;
+    let status = keeper.status().or_call("execve", "__keeper")?;
+    Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(137)).unwrap_or(1)))
+}
+
+/// A link that leads to another namespace, as every host has one that leads out; nobody answers there.
+fn uplink() -> Result<OwnedFd> {
+    let outside: OwnedFd = fs::File::open("/proc/self/ns/net").or_call("open", "/proc/self/ns/net")?.into();
+    unshare(CloneFlags::CLONE_NEWNET).or_call("unshare", "NEWNET")?;
+    let path = format!("/proc/{}/fd/{}", std::process::id(), outside.as_raw_fd());
+    let mut script = Command::new("sh");
+    script.args(["-c", UPLINK, "sh", &path]).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    // Without iproute2 or veth there is a network without a way out: cells that need more say so.
+    let _ = script.status().or_call("execve", "sh")?;
+    Ok(outside)
+}
