@@ -10,7 +10,7 @@ use nix::unistd::{Gid, Uid, chown, sethostname};
 use process::OrCall;
 
 use crate::run::cgroup;
-use crate::run::programs::{CARGO, target_dir};
+use crate::run::programs::{self, CARGO, target_dir};
 use crate::run::reader::{LOOP, LOOP_FILE};
 use crate::{Result, sys};
 
@@ -129,7 +129,7 @@ fn bind_programs(from: &fs::File, bin: &Path) -> Result<()> {
     let entries = fs::read_dir(&from).or_call("read", target_dir().display())?.flatten();
     for entry in entries {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let ours = name.len() == 6 && name.starts_with("step") || name == "cooper" || name == "exercises";
+        let ours = programs::is_ours(&name);
         if ours && entry.path().is_file() {
             write(&bin.join(&name), "", 0o755)?;
             bind(&entry.path(), &bin.join(&name))?;

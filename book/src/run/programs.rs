@@ -18,18 +18,28 @@ pub fn target_dir() -> PathBuf {
     dir.to_owned()
 }
 
+/// Programs that are not called as the package that they belong to.
+const OF_OTHER_PACKAGES: [(&str, &str); 1] = [("cooper-runtime", "step10")];
+
+/// Is this a program of the workspace that cells may start?
+pub fn is_ours(name: &str) -> bool {
+    let step = name.strip_prefix("step").is_some_and(|number| number.len() == 2);
+    step || ["cooper", "cooper-runtime", "exercises"].contains(&name)
+}
+
 /// Builds what these cells run, all at once.
 ///
 /// # Errors
 /// What cargo says.
 pub fn build<'a>(root: &Path, cells: impl IntoIterator<Item = &'a Cell>) -> Result<()> {
-    let named = Regex::new(r"\b(step[0-9]{2}|cooper|exercises)\b").expect("a constant");
+    let named =
+        Regex::new(r"\b(step[0-9]{2}|cooper-runtime|exercises)\b|(?:^|\s)(cooper)(?:\s|$)").expect("a constant");
     let mut programs = BTreeSet::new();
     for command in cells.into_iter().flat_map(|cell| &cell.commands) {
-        programs.extend(named.find_iter(&command.text).map(|found| found.as_str().to_owned()));
+        let found = named.captures_iter(&command.text);
+        programs.extend(found.filter_map(|found| Some(found.get(1).or(found.get(2))?.as_str().to_owned())));
     }
-    let packages = ["cooper", "exercises"];
-    let known = |name: &String| packages.contains(&name.as_str()) || crate::diff::chapter(root, name).is_ok();
+    let known = |name: &String| !name.starts_with("step") || crate::diff::chapter(root, name).is_ok();
     programs.retain(known);
     if programs.is_empty() || !root.join("Cargo.toml").exists() {
         return Ok(());
@@ -38,7 +48,9 @@ pub fn build<'a>(root: &Path, cells: impl IntoIterator<Item = &'a Cell>) -> Resu
     cargo.current_dir(root).args(["build", "--quiet"]);
     cargo.arg("--target-dir").arg(target_dir().parent().unwrap_or(Path::new("target")));
     for name in &programs {
-        cargo.args(["-p", name, "--bin", name]);
+        let package =
+            OF_OTHER_PACKAGES.iter().find(|(program, _)| program == name).map_or(&**name, |(_, package)| package);
+        cargo.args(["-p", package, "--bin", name]);
     }
     let status = cargo.status().or_call("execve", "cargo")?;
     if status.success() { Ok(()) } else { Err(Error::invalid(format!("cargo build: {status}"))) }

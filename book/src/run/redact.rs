@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 /// Each pattern and what stands for it; the order matters.
-const PATTERNS: [(&str, &str); 19] = [
+const PATTERNS: [(&str, &str); 20] = [
     // Ids of containers, images, layers: long ones, and the twelve digits that people use.
     (r"\b[0-9a-f]{64}\b", "[ID]"),
     (r"\b[0-9a-f]{12}\b…?", "[ID]"),
@@ -21,6 +21,8 @@ const PATTERNS: [(&str, &str); 19] = [
     // Dates and times of day, then durations.
     (r"\b\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?", "[TIME]"),
     (r"\b\d\d:\d\d:\d\d(\.\d+)?\b", "[TIME]"),
+    // As `ls -l` writes it.
+    (r"\b(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2} +(\d\d:\d\d|\d{4})\b", "[TIME]"),
     (r"\b(Less than a second|About an? (minute|hour)|\d+ (second|minute|hour|day)s?)( ago)?\b", "[TIME]"),
     (r"\b\d+(\.\d+)?( ?)(ns|us|µs|ms|s|sec|seconds)\b", "[TIME]"),
     // Process ids where they are named as such: in words, in paths, in the calls that take or give them.
@@ -33,7 +35,7 @@ const PATTERNS: [(&str, &str); 19] = [
     (r"\b(clone3?|fork|vfork|getpid|getppid|setsid|waitpid|wait4)(\([^)]*\)) = \d+", "$1$2 = [PID]"),
     (r"\b(newuidmap|newgidmap|nsenter -t) \d+", "$1 [PID]"),
     // A shell that tells how a child of it ended.
-    (r"\b(bash|sh): line \d+: +\d+ ", "$1: line [N]: [PID] "),
+    (r"(/run/book/shell|\bbash|\bsh): line \d+: +\d+ ", "$1: line [N]: [PID] "),
 ];
 
 static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {

@@ -154,11 +154,11 @@ fn told(done: &[(usize, Unpacked)], progress: &dyn Progress) {
     let devices: u64 = done.iter().map(|(_, unpacked)| unpacked.devices).sum();
     if devices > 0 {
         progress.message(&format!(
-            "note: {devices} device nodes left out: only root makes them, and a container gets its own /dev"
+            "note: device nodes left out: {devices}; only root makes them, and a container gets its own /dev"
         ));
     }
     let xattrs: u64 = done.iter().map(|(_, unpacked)| unpacked.xattrs).sum();
     if xattrs > 0 {
-        progress.message(&format!("warning: {xattrs} extended attributes were refused by the kernel and are missing"));
+        progress.message(&format!("warning: extended attributes refused by the kernel, and missing: {xattrs}"));
     }
 }
