@@ -1,6 +1,5 @@
 //! The book's program, tried on a small book: what it builds, what it refuses, what its cells do.
 
-mod browser;
 mod cells;
 mod pages;
 mod safety;
@@ -12,9 +11,8 @@ use std::path::{Path, PathBuf};
 use harness::{Outcome, Run, Sandbox, Suite};
 
 fn main() {
-    let suite = [pages::add, cells::add, safety::add, server::add, browser::add]
-        .into_iter()
-        .fold(Suite::new(), |suite, add| add(suite));
+    let suite =
+        [pages::add, cells::add, safety::add, server::add].into_iter().fold(Suite::new(), |suite, add| add(suite));
     suite.run();
 }
 

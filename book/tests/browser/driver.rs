@@ -64,6 +64,7 @@ impl Browser {
     }
 
     fn post(&self, path: &str, body: &Value) -> Outcome<Value> {
+        eprintln!("{:?} {path}", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap());
         let mut response = self.agent.post(format!("{}{path}", self.session)).send(body.to_string())?;
         let mut answer: Value = serde_json::from_str(&response.body_mut().read_to_string()?)?;
         match answer["value"]["error"].as_str() {
@@ -92,7 +93,7 @@ impl Browser {
                 return Ok(value);
             }
             if begun.elapsed() > PATIENCE {
-                let text = self.eval("return document.body.innerText")?;
+                let text = self.eval("return document.body?.innerText")?;
                 let complaints = self.complaints()?;
                 return Err(format!("never true: {script}; the page says {text}, the browser: {complaints:#?}").into());
             }

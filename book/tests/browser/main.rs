@@ -42,6 +42,7 @@ fn main() {
     let suite = suite.user("progress is kept in the browser", progress).needs(NEEDS);
     let suite = suite.user("a page that is changed comes anew", reload).needs(NEEDS);
     let suite = suite.user("no page scrolls sideways at 360 pixels, light or dark", narrow).needs(NEEDS);
+    let suite = suite.user("the built book works from its files, without a server", files).needs(NEEDS);
     strangers::add(suite).run();
 }
 
@@ -130,7 +131,7 @@ fn reload() -> Outcome {
     browser.open(&served.address("page.html"))?;
     browser.wait("return document.querySelector('figure.cell .run')")?;
     served.write("page.md", "# Another page\n\nIt is new.\n")?;
-    browser.wait("return document.body.innerText.includes('It is new.')").map(drop)
+    browser.wait("return document.body?.innerText.includes('It is new.')").map(drop)
 }
 
 /// Every page of the real book.
@@ -153,5 +154,16 @@ fn narrow() -> Outcome {
             browser.screenshot(&format!("{name}-{theme}"))?;
         }
     }
+    no_complaints(&browser)
+}
+
+fn files() -> Outcome {
+    let sandbox = harness::Sandbox::new()?;
+    let out = sandbox.path().join("out");
+    sandbox.program(env!("CARGO_BIN_EXE_book")).args(["build", "--dest"]).arg(&out).run()?.ok()?;
+    let browser = Browser::start(1100)?;
+    browser.open(&format!("file://{}/01-process.html", out.display()))?;
+    browser.wait("return document.querySelector('.sidebar a.active')")?;
+    assert_eq!(browser.eval("return document.querySelectorAll('.page-bar, button.run').length")?, 0);
     no_complaints(&browser)
 }
