@@ -10,7 +10,7 @@ use regex::Regex;
 use sha2::{Digest, Sha256};
 
 use crate::expand::{Expander, Shown};
-use crate::{Book, Error, Page, Result};
+use crate::{Book, Error, Page, Result, warnings};
 
 /// mdBook's configuration. No playground (it asks a server), no formulas (they load a script), no page to print.
 const CONFIG: &str = r#"
@@ -66,6 +66,8 @@ pub struct Built {
     pub pages: Vec<Page>,
     /// The pieces of source that they show.
     pub shown: Vec<Shown>,
+    /// What mdBook warns of.
+    pub warnings: Vec<String>,
 }
 
 /// Expands the pages without rendering them.
@@ -77,7 +79,7 @@ pub fn expand(book: &Book) -> Result<(Built, Vec<String>)> {
     let mut expander = Expander::new(book, &pages);
     let texts = expander.all()?;
     let shown = expander.shown;
-    Ok((Built { pages, shown }, texts))
+    Ok((Built { pages, shown, warnings: Vec::new() }, texts))
 }
 
 /// Builds the book into `dest`, anew.
@@ -85,7 +87,7 @@ pub fn expand(book: &Book) -> Result<(Built, Vec<String>)> {
 /// # Errors
 /// As [`expand`]; what mdBook says; a directory that cannot be written.
 pub fn build(book: &Book, dest: &Path) -> Result<Built> {
-    let (built, texts) = expand(book)?;
+    let (mut built, texts) = expand(book)?;
     let mut config = config(book);
     let dest = std::path::absolute(dest).or_call("getcwd", dest.display())?;
     config.build.build_dir = dest.clone();
@@ -97,7 +99,9 @@ pub fn build(book: &Book, dest: &Path) -> Result<Built> {
             chapter.content.clone_from(text);
         }
     });
-    loaded.build().map_err(|error| Error::invalid(format!("mdbook: {error:#}")))?;
+    let (done, warnings) = warnings::during(|| loaded.build());
+    built.warnings = warnings;
+    done.map_err(|error| Error::invalid(format!("mdbook: {error:#}")))?;
     terminal(book, &dest)?;
     for file in files(&dest, "html")? {
         extract_scripts(&dest, &file)?;

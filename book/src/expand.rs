@@ -14,6 +14,8 @@ pub struct Shown {
     pub page: usize,
     /// What it shows.
     pub piece: Piece,
+    /// The listing on the page that it is in.
+    pub anchor: String,
 }
 
 /// Expands pages; each source file is read and parsed once.
@@ -122,7 +124,7 @@ impl<'a> Expander<'a> {
             }
             ("main-diff", [old, new]) => {
                 let (caption, lines) = diff::mains(&self.book.root, old, new)?;
-                Ok(figure::listing(&caption, "diff", &lines))
+                Ok(figure::listing(None, &caption, "diff", &lines))
             }
             ("picture", [picture]) => picture::inline(&self.book.pages_dir(), picture),
             ("timetable", []) => Ok(timetable::table(self.pages)),
@@ -143,7 +145,8 @@ impl<'a> Expander<'a> {
 
     fn code(&mut self, page: usize, pieces: Vec<Piece>) -> String {
         let html = figure::code(&pieces);
-        self.shown.extend(pieces.into_iter().map(|piece| Shown { page, piece }));
+        let anchor = pieces.first().map(figure::anchor).unwrap_or_default();
+        self.shown.extend(pieces.into_iter().map(|piece| Shown { page, piece, anchor: anchor.clone() }));
         html
     }
 

@@ -12,17 +12,25 @@ pub fn code(pieces: &[Piece]) -> String {
         (first, last) if first == last => first.to_string(),
         (first, last) => format!("{first}–{last}"),
     });
-    listing(&format!("{file}:{}", lines.collect::<Vec<_>>().join(", ")), language(file), &text)
+    let caption = format!("{file}:{}", lines.collect::<Vec<_>>().join(", "));
+    listing(pieces.first().map(anchor).as_deref(), &caption, language(file), &text)
+}
+
+/// Where a listing that begins with this piece stands on its page.
+pub fn anchor(first: &Piece) -> String {
+    let name: String = first.file.chars().map(|one| if one.is_alphanumeric() { one } else { '-' }).collect();
+    format!("code-{name}-{}", first.lines.start())
 }
 
 /// A listing under a caption.
-pub fn listing(caption: &str, language: &str, text: &str) -> String {
+pub fn listing(anchor: Option<&str>, caption: &str, language: &str, text: &str) -> String {
     // A fence longer than any within.
     let longest = text.split(|one| one != '`').map(str::len).max().unwrap_or(0).max(2);
     let fence = "`".repeat(longest + 1);
     let caption = escape(caption);
+    let id = anchor.map(|anchor| format!(" id=\"{anchor}\"")).unwrap_or_default();
     format!(
-        "<figure class=\"code\">\n\n{fence}{language}\n{text}{fence}\n\n<figcaption>{caption}</figcaption>\n\n</figure>\n"
+        "<figure class=\"code\"{id}>\n\n{fence}{language}\n{text}{fence}\n\n<figcaption>{caption}</figcaption>\n\n</figure>\n"
     )
 }
 

@@ -66,14 +66,17 @@ pub fn sources(root: &Path) -> Result<Vec<(String, syn::File)>> {
 pub fn table(book: &Book, pages: &[Page], shown: &[Shown]) -> Result<String> {
     let mut table = String::from("| Call | Function | Page |\n|---|---|---|\n");
     for (call, places) in calls(book)? {
-        let mut rows: Vec<(Option<usize>, &Place)> =
-            places.iter().map(|place| (page_of(place, shown), place)).collect();
+        let mut rows: Vec<(Option<&Shown>, &Place)> =
+            places.iter().map(|place| (shown_by(place, shown), place)).collect();
         // Those that a page shows come first; of many others, the first few are enough.
-        rows.sort_by_key(|(page, place)| (page.unwrap_or(usize::MAX), *place));
-        let known = rows.iter().filter(|(page, _)| page.is_some()).count();
-        for (number, (page, place)) in rows.iter().take(known.max(3)).enumerate() {
+        rows.sort_by_key(|(by, place)| (by.map_or(usize::MAX, |by| by.page), *place));
+        let known = rows.iter().filter(|(by, _)| by.is_some()).count();
+        for (number, (by, place)) in rows.iter().take(known.max(3)).enumerate() {
             let call = if number == 0 { format!("`{call}`") } else { String::new() };
-            let link = page.map(|page| format!("[{}]({})", pages[page].title, pages[page].path.display()));
+            let link = by.map(|by| {
+                let page = &pages[by.page];
+                format!("[{}]({}#{})", page.title, page.path.display(), by.anchor)
+            });
             let at = format!("`{}` <small>{}:{}</small>", place.function, place.file, place.line);
             table += &format!("| {call} | {at} | {} |\n", link.unwrap_or_default());
         }
@@ -81,9 +84,9 @@ pub fn table(book: &Book, pages: &[Page], shown: &[Shown]) -> Result<String> {
     Ok(table)
 }
 
-fn page_of(place: &Place, shown: &[Shown]) -> Option<usize> {
+fn shown_by<'a>(place: &Place, shown: &'a [Shown]) -> Option<&'a Shown> {
     let shows = |piece: &crate::source::Piece| piece.file == place.file && piece.lines.contains(&place.line);
-    shown.iter().find(|shown| shows(&shown.piece)).map(|shown| shown.page)
+    shown.iter().find(|shown| shows(&shown.piece))
 }
 
 struct Calls {

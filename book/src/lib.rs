@@ -20,6 +20,7 @@ mod source;
 #[allow(unsafe_code)]
 mod sys;
 mod timetable;
+mod warnings;
 
 pub use front::{Front, Record};
 pub use page::{Book, Page};

@@ -26,6 +26,7 @@ pub fn lint(book: &Book) -> Result<Vec<String>> {
     let dest = tempfile::tempdir().or_call("mkdir", "a scratch directory")?;
     let built = build::build(book, dest.path())?;
     let mut found: Vec<String> = built.pages.iter().flat_map(typed).collect();
+    found.extend(built.warnings.iter().map(|warning| warning.replace('\n', " ")));
     found.extend(pictures(book, &built.pages)?);
     found.extend(broken(dest.path())?);
     found.extend(unshown(book, &built)?);

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use book::run::report::Report;
 use book::{Book, Error, Page, Result, build, lint, run, serve};
 use clap::{Parser, Subcommand};
+use colored::Colorize;
 use process::cli;
 
 /// The book, served on this machine with a Run button on every cell
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
 fn build_book(book: &Book, dest: Option<PathBuf>) -> Result<ExitCode> {
     let dest = dest.unwrap_or_else(|| target().join("book"));
     let built = build::build(book, &dest)?;
+    built.warnings.iter().for_each(|warning| eprintln!("{} {warning}", "warning:".yellow().bold()));
     println!("{} pages: {}", built.pages.len(), dest.join("index.html").display());
     Ok(ExitCode::SUCCESS)
 }

@@ -12,6 +12,7 @@ mod cgroup;
 pub mod check;
 mod compare;
 mod guest;
+mod ids;
 mod keeper;
 mod lane;
 mod mounts;

@@ -22,6 +22,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use process::OrCall;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{Book, Error, Result};
 use guard::Guard;
@@ -61,8 +62,26 @@ async fn listen(book: Book, port: u16, host_root: bool) -> Result<()> {
         .route("/{token}/", get(start))
         .route("/{token}/{*path}", get(file))
         .layer(axum::middleware::from_fn_with_state(served.clone(), guard::check))
-        .with_state(served);
-    axum::serve(listener, app).await.map_err(|error| Error::io("accept", address, &error))
+        .with_state(served.clone());
+    let done = tokio::select! {
+        done = axum::serve(listener, app).into_future() => done.map_err(|error| Error::io("accept", address, &error)),
+        () = told_to_end() => Ok(()),
+    };
+    // What is still open is closed with this process, and ends with that.
+    served.site.remove();
+    done
+}
+
+/// Ctrl-C, or what service managers send.
+async fn told_to_end() {
+    let mut term = match signal(SignalKind::terminate()) {
+        Ok(term) => term,
+        Err(_) => return std::future::pending().await,
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = term.recv() => {}
+    }
 }
 
 async fn start(State(served): State<Arc<Served>>) -> Response {

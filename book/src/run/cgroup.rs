@@ -24,33 +24,44 @@ pub fn unified() -> Option<&'static Path> {
 }
 
 impl Group {
-    /// Makes one, moves this process into its leaf, and makes it the root of a new cgroup namespace.
+    /// Makes one; none where there is no unified hierarchy. This process stays outside, to remove it.
     ///
     /// # Errors
-    /// As mkdir(2), unshare(2); none where there is no unified hierarchy.
-    pub fn enter() -> Result<Option<Self>> {
+    /// As mkdir(2).
+    pub fn make() -> Result<Option<Self>> {
         let Some(root) = unified() else { return Ok(None) };
         let group = Self { path: root.join(format!("book-{}", std::process::id())) };
         fs::create_dir(&group.path).or_call("mkdir", group.path.display())?;
-        fs::write(group.path.join("cgroup.procs"), "0").or_call("write", "cgroup.procs")?;
-        unshare(CloneFlags::CLONE_NEWCGROUP).or_call("unshare", "NEWCGROUP")?;
-        let leaf = group.path.join("shell");
-        fs::create_dir(&leaf).or_call("mkdir", leaf.display())?;
-        fs::write(leaf.join("cgroup.procs"), "0").or_call("write", "cgroup.procs")?;
-        let controllers = fs::read_to_string(group.path.join("cgroup.controllers")).unwrap_or_default();
-        for controller in controllers.split_whitespace() {
-            let _ = fs::write(group.path.join("cgroup.subtree_control"), format!("+{controller}")); // some are threaded only
-        }
         Ok(Some(group))
     }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Moves this process into a leaf of the group at `path`, which becomes the root of a new cgroup namespace.
+///
+/// # Errors
+/// As write(2), unshare(2).
+pub fn enter(path: &Path) -> Result<()> {
+    fs::write(path.join("cgroup.procs"), "0").or_call("write", "cgroup.procs")?;
+    unshare(CloneFlags::CLONE_NEWCGROUP).or_call("unshare", "NEWCGROUP")?;
+    let leaf = path.join("shell");
+    fs::create_dir(&leaf).or_call("mkdir", leaf.display())?;
+    fs::write(leaf.join("cgroup.procs"), "0").or_call("write", "cgroup.procs")?;
+    let controllers = fs::read_to_string(path.join("cgroup.controllers")).unwrap_or_default();
+    for controller in controllers.split_whitespace() {
+        let _ = fs::write(path.join("cgroup.subtree_control"), format!("+{controller}")); // some are threaded only
+    }
+    Ok(())
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        let above = self.path.parent().unwrap_or(&self.path);
-        let _ = fs::write(above.join("cgroup.procs"), "0");
         // The last of its processes may still be on their way out.
-        for _ in 0..50 {
+        for _ in 0..500 {
             remove(&self.path);
             if !self.path.exists() {
                 break;

@@ -23,13 +23,13 @@ use nix::unistd::{Pid, pipe2};
 use process::OrCall;
 
 use crate::run::mounts::{self, Account};
-use crate::run::record;
 use crate::run::{Event, Request};
+use crate::run::{cgroup, record};
 use crate::{Error, Result, sys};
 
 use output::Output;
 
-/// `__keeper user|root NETWORK REPOSITORY mapped|single`.
+/// `__keeper user|root NETWORK REPOSITORY mapped|single GROUP`.
 ///
 /// # Errors
 /// Told to the session, too.
@@ -66,10 +66,13 @@ struct Running {
 
 fn start(words: &[String]) -> Result<Keeper> {
     let words = super::told(words);
-    let [who, _, repository, ids] = &words[..] else { return Err(Error::invalid("__keeper: four words")) };
+    let [who, _, repository, ids, group] = &words[..] else { return Err(Error::invalid("__keeper: five words")) };
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).or_call("prctl", "PR_SET_PDEATHSIG")?;
     let account = Account::of(who);
     let (kernel, cgroup) = record::machine();
+    if group != "-" {
+        cgroup::enter(Path::new(group))?;
+    }
     unshare(CloneFlags::CLONE_NEWNS).or_call("unshare", "NEWNS")?;
     mounts::lay(account, Path::new(repository), ids == "mapped")?;
     let terminal = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).or_call("open", "/dev/ptmx")?;

@@ -10,6 +10,7 @@ use nix::unistd::{Gid, Uid, chown, sethostname};
 use process::OrCall;
 
 use crate::run::cgroup;
+use crate::run::ids;
 use crate::run::programs::{self, CARGO, target_dir};
 use crate::run::reader::{LOOP, LOOP_FILE};
 use crate::{Result, sys};
@@ -18,7 +19,7 @@ use crate::{Result, sys};
 pub const READER: u32 = 1000;
 
 /// The first of the subordinate ids of that user, and how many there are.
-const SUBIDS: (u32, u32) = (100_000, 65_536);
+pub const SUBIDS: (u32, u32) = (100_000, 65_536);
 
 /// How much scratch files may take in each place.
 const SIZE: &str = "512m";
@@ -140,7 +141,7 @@ fn bind_programs(from: &fs::File, bin: &Path) -> Result<()> {
 
 /// The account lies in copies over the real files; a range of ids it has only where those ids exist.
 fn accounts(mapped: bool) -> Result<()> {
-    let (start, length) = SUBIDS;
+    let (start, length) = (SUBIDS.0, if ids::is_user_namespace() { SUBIDS.1 - 1 } else { SUBIDS.1 });
     let reader = Account::of("user");
     let (name, home, uid) = (reader.name, reader.home, reader.uid);
     let range = if mapped { format!("{name}:{start}:{length}\n") } else { String::new() };
@@ -152,6 +153,9 @@ fn accounts(mapped: bool) -> Result<()> {
     ];
     let copies = Path::new("/run/book");
     fs::create_dir(copies).or_call("mkdir", copies.display())?;
+    if mapped && ids::is_user_namespace() {
+        ids::own_helpers(copies, bind)?;
+    }
     for (path, line) in files {
         let Ok(text) = fs::read_to_string(path) else { continue };
         // Another account of that number or name would be taken for the reader.

@@ -8,13 +8,13 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::{Command, ExitCode};
 
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::signal::Signal;
-use nix::unistd::{getegid, geteuid};
+use nix::unistd::geteuid;
 use process::OrCall;
 
 use crate::Result;
 use crate::run::Event;
 use crate::run::cgroup::Group;
+use crate::run::ids;
 
 /// The other end of the uplink needs a namespace of its own; it lives as long as this process.
 const UPLINK: &str = r#"
@@ -41,26 +41,23 @@ fn inside(words: &[String]) -> Result<ExitCode> {
     if own_network {
         flags |= CloneFlags::CLONE_NEWNET;
     }
-    let (uid, gid) = (geteuid(), getegid());
-    if !uid.is_root() {
-        flags |= CloneFlags::CLONE_NEWUSER;
-    }
+    let root = geteuid().is_root();
     // In the virtual machine all ends with it; there, root's groups are the real ones.
-    let own_group = uid.is_root() && words.first().is_some_and(|who| who == "root") && !super::guest::is_here();
-    let _group = if own_group { Group::enter()? } else { None };
-    unshare(flags).or_call("unshare", "the sandbox's namespaces")?;
-    if !uid.is_root() {
-        let maps = [("setgroups", "deny".into()), ("uid_map", format!("0 {uid} 1")), ("gid_map", format!("0 {gid} 1"))];
-        for (file, text) in maps {
-            fs::write(format!("/proc/self/{file}"), text).or_call("write", format!("/proc/self/{file}"))?;
-        }
-    }
+    let own_group = root && words.first().is_some_and(|who| who == "root") && !super::guest::is_here();
+    let group = if own_group { Group::make()? } else { None };
+    let mapped = if root {
+        unshare(flags).or_call("unshare", "the sandbox's namespaces")?;
+        true
+    } else {
+        ids::enter(flags)?
+    };
     let _outside = if own_network { Some(uplink()?) } else { None };
     unshare(CloneFlags::CLONE_NEWPID).or_call("unshare", "NEWPID")?;
-    let ids = if uid.is_root() { "mapped" } else { "single" };
-    let words: Vec<&str> = words.iter().map(String::as_str).chain([ids]).collect();
+    let ids = if mapped { "mapped" } else { "single" };
+    let path = group.as_ref().map_or("-".into(), |group| group.path().to_string_lossy());
+    let words: Vec<&str> = words.iter().map(String::as_str).chain([ids, &path]).collect();
     let mut keeper = super::myself("__keeper", &words);
-    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).or_call("prctl", "PR_SET_PDEATHSIG")?;
+    // Not killed with the session: the keeper notices its end by that of the input, and what it leaves is ours to remove.
     let status = keeper.status().or_call("execve", "__keeper")?;
     Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(137)).unwrap_or(1)))
 }

@@ -186,7 +186,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         let _ = self.send(&Request::End);
-        let patience = if self.place == Place::Machine { Duration::from_secs(15) } else { Duration::from_secs(2) };
+        let patience = if self.place == Place::Machine { Duration::from_secs(15) } else { Duration::from_secs(10) };
         let deadline = Instant::now() + patience;
         while Instant::now() < deadline && self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
             std::thread::sleep(Duration::from_millis(5));

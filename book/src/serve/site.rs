@@ -88,6 +88,11 @@ impl Site {
         current.pages.iter().find(|known| known.name() == page).map(|page| page.cells.clone()).unwrap_or_default()
     }
 
+    /// Removes the built files: this process ends, and no destructor runs in its other threads.
+    pub fn remove(&self) {
+        let _ = fs::remove_dir_all(self.current().dir.path());
+    }
+
     /// To be told of builds.
     pub fn news(&self) -> watch::Receiver<News> {
         self.news.clone()

@@ -25,6 +25,8 @@ pub fn add(suite: Suite) -> Suite {
         .user("cargo run starts what was built", cargo)
         .needs(&["userns"])
         .root("root's cells are root's, with a network of their own", root)
+        .root("an ordinary user's cells have a range of ids to hand out, as outside", ordinary)
+        .needs(&["newuidmap", "unshare"])
         .root("a cell for control groups runs in the virtual machine", machine)
         .needs(&["qemu-system-x86_64", "busybox", "apt-get"])
 }
@@ -159,5 +161,19 @@ fn machine() -> Outcome {
     let page = std::fs::read_to_string(pages.join("page.md"))?;
     assert!(page.contains("recorded.vm = ") && page.contains("memory") && page.contains("pids"), "{page}");
     assert!(std::fs::read_to_string(pages.join("second.md"))?.contains("\n42\n"));
+    Ok(())
+}
+
+/// Where the book is run by an ordinary user, that user's own range is handed in.
+fn ordinary() -> Outcome {
+    let sandbox = harness::Sandbox::ordinary()?;
+    let page = "# A page\n\n```console cell=a needs=subuid\n$ id -u; touch /etc/x 2>/dev/null || echo no\n1000\nno\n\
+                $ unshare --user --map-auto --map-root-user sh -c 'touch ~/x; chown 7:7 ~/x; stat -c %u:%g ~/x'\n7:7\n\
+                $ cat /sys/class/net/uplink/operstate; hostname\nup\ncooper\n```\n";
+    sandbox.file("book/pages/SUMMARY.md", "# Summary\n\n- [Page](page.md)\n")?;
+    sandbox.file("book/pages/page.md", page)?;
+    let book = sandbox.path().join("book");
+    let done = sandbox.program(env!("CARGO_BIN_EXE_book")).arg("--book").arg(book).arg("check").run()?.ok()?;
+    done.stdout_has("1 passed, 0 failed, 0 skipped")?;
     Ok(())
 }

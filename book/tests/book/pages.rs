@@ -61,7 +61,9 @@ fn tables() -> Outcome {
     has(">0:45</td>");
     // The call that an error names, the one that is narrated and the one that sys.rs wraps; a page shows the first two.
     has("<code>chdir</code>");
-    has("<code>Place::enter</code> <small>chapters/01-first/src/place.rs:11</small></td><td><a href=\"first.html\">");
+    has(
+        "<code>Place::enter</code> <small>chapters/01-first/src/place.rs:11</small></td><td><a href=\"first.html#code-chapters-01-first-src-place-rs-3\">",
+    );
     has("<code>pidfd_open</code>");
     Ok(())
 }
@@ -93,7 +95,7 @@ fn offline() -> Outcome {
 
 fn lint() -> Outcome {
     let page = "# A page\n\n```rust\n1;\n2;\n3;\n4;\n5;\n6;\n```\n\n```console\n$ ls\n```\n\n```sh\n$ ls\n```\n\n\
-                [no](none.md)\n[no anchor](#nowhere)\n![](pictures/dot.svg)\n\n```console cell=new\n$ ls\n```\n";
+                [no](none.md)\n[no anchor](#nowhere)\n![](pictures/dot.svg)\n\n```console cell=new\n$ ls\n```\n\n<div><b>open</div>\n";
     let book = Copy::of(page)?;
     book.write("pages/pictures/lost.svg", "<svg/>")?;
     let done = book.book(&["lint"]).run()?.fails()?;
@@ -105,6 +107,7 @@ fn lint() -> Outcome {
         "pages/page.md:22: an image without an alternative text",
         "page.html: none.html: there is no such file",
         "page.html: #nowhere: there is no such anchor",
+        "unclosed HTML tag `<b>`",
         "pictures/lost.svg: no page shows it",
         "lost.svg: has no <title> and <desc>",
         "chapters/01-first/src/lib.rs:9: no page shows fn forgotten",
@@ -112,7 +115,7 @@ fn lint() -> Outcome {
         "chapters/01-first/src/sys.rs:4: no page shows fn pidfd",
     ];
     let done = told.into_iter().try_fold(done, |done, line| done.stdout_has(line))?;
-    done.stderr_has(&format!("{} problems", told.len() + 4))?;
+    done.stderr_has(&format!("{} problems", told.len() + 6))?;
     Ok(())
 }
 

@@ -23,6 +23,9 @@ pub fn add(suite: Suite) -> Suite {
         .needs(&["userns"])
         .user("nothing is left of a server that is killed with signal 9", killed)
         .needs(&["userns"])
+        .user("a server that is told to end leaves no files", told_to_end)
+        .root("a control group of root's cells ends with a server that is killed with signal 9", killed_group)
+        .needs(&["mount"])
         .user("nothing is left of a hundred runs", hundred)
         .needs(&["userns"])
         .user("a page is built anew when its author writes", reload)
@@ -46,7 +49,8 @@ pub struct Server {
 impl Server {
     pub fn new(page: &str, args: &[&str]) -> Outcome<Self> {
         let book = Copy::of(page)?;
-        let mut process = book.book(&["--port", "0"]).args(args).spawn()?;
+        // One that is killed leaves its built pages: they go with the copy.
+        let mut process = book.book(&["--port", "0"]).args(args).env("TMPDIR", book.sandbox.path()).spawn()?;
         process.says("The address is the key")?;
         let (told, _) = process.output();
         let address =
@@ -204,18 +208,48 @@ fn killed() -> Outcome {
         wait_for(2)?;
         kill(Pid::from_raw(server.process.pid()), Signal::SIGKILL)?;
         wait_for(0)?;
-        remove_left_behind()?;
     }
     Ok(())
 }
 
-/// The built pages of a killed server: files of a scratch directory, which no process is left to remove.
-fn remove_left_behind() -> Outcome {
-    for entry in std::fs::read_dir(std::env::temp_dir())?.flatten() {
-        if entry.file_name().to_string_lossy().starts_with("cooper-book-") {
-            std::fs::remove_dir_all(entry.path())?;
+fn told_to_end() -> Outcome {
+    let server = Server::new(PAGE, &[])?;
+    let built = || std::fs::read_dir(server.book.sandbox.path()).into_iter().flatten().flatten();
+    let left = || built().filter(|entry| entry.file_name().to_string_lossy().starts_with("cooper-book-")).count();
+    assert_eq!(left(), 1);
+    let mut socket = server.socket()?;
+    socket.send(&server.order("sleep")?)?;
+    wait_for(2)?;
+    server.process.signal(Signal::SIGINT)?;
+    wait_for(0)?;
+    assert_eq!(left(), 0);
+    Ok(())
+}
+
+fn killed_group() -> Outcome {
+    let page = "# A page\n\n```console cell=a needs=root timeout=60\n$ mkdir -p /sys/fs/cgroup{,/unified}/mine 2>/dev/null; setsid sleep 4322 & sleep 4322\n```\n";
+    let server = Server::new(page, &["--host-root"])?;
+    let mut socket = server.socket()?;
+    socket.send(&server.order("a")?)?;
+    wait_for(2)?;
+    let groups = || -> usize {
+        let roots = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
+        let names = roots.into_iter().filter_map(|root| std::fs::read_dir(root).ok()).flatten().flatten();
+        let own = names.filter(|entry| entry.file_name().to_string_lossy().starts_with("book-"));
+        own.filter(|entry| entry.path().join("mine").exists()).count()
+    };
+    let has_v2 = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(|root| format!("{root}/cgroup.controllers"));
+    let has_v2 = has_v2.iter().any(|file| std::path::Path::new(file).exists());
+    assert_eq!(groups(), usize::from(has_v2));
+    kill(Pid::from_raw(server.process.pid()), Signal::SIGKILL)?;
+    wait_for(0)?;
+    for _ in 0..100 {
+        if groups() == 0 {
+            break;
         }
+        std::thread::sleep(std::time::Duration::from_millis(50));
     }
+    assert_eq!(groups(), 0);
     Ok(())
 }
 

@@ -25,7 +25,8 @@ impl Browser {
         let profile = tempfile::tempdir()?;
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
-            .env("HOME", profile.path())
+            // Its profiles lie there, and go with it. One that is named to the browser starts slowly.
+            .envs(["HOME", "TMPDIR"].map(|name| (name, profile.path())))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()?;
@@ -48,8 +49,6 @@ impl Browser {
             "--disable-dev-shm-usage",
             "--no-first-run",
         ];
-        let mut args: Vec<_> = args.map(str::to_owned).into();
-        args.push(format!("--user-data-dir={}", browser._profile.path().join("profile").display()));
         let wanted = json!({"capabilities": {"alwaysMatch": {
             "browserName": "chrome",
             "goog:chromeOptions": {"args": args, "mobileEmulation": {"deviceMetrics": {
@@ -64,7 +63,6 @@ impl Browser {
     }
 
     fn post(&self, path: &str, body: &Value) -> Outcome<Value> {
-        eprintln!("{:?} {path}", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap());
         let mut response = self.agent.post(format!("{}{path}", self.session)).send(body.to_string())?;
         let mut answer: Value = serde_json::from_str(&response.body_mut().read_to_string()?)?;
         match answer["value"]["error"].as_str() {

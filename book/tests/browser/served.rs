@@ -29,7 +29,8 @@ impl Served {
     }
 
     fn start(sandbox: Sandbox, args: &[&str]) -> Outcome<Self> {
-        let program = sandbox.program(env!("CARGO_BIN_EXE_book")).args(args).args(["--port", "0"]);
+        let program =
+            sandbox.program(env!("CARGO_BIN_EXE_book")).args(args).args(["--port", "0"]).env("TMPDIR", sandbox.path());
         let mut server = program.spawn()?;
         server.says("Ctrl-C")?;
         let (said, _) = server.output();
