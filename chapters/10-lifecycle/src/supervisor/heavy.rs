@@ -20,7 +20,7 @@ use super::stdio::{Ends, Stdio};
 use super::{directory, end, sys};
 use crate::engine::options::{CreateArgs, Options};
 use crate::engine::{create, events, recipe};
-use crate::state::State;
+use crate::state::{Health, State};
 
 /// What the heavy phase has of an earlier program: the one that spawned it, or the light phase.
 struct Inherited {
@@ -122,13 +122,15 @@ fn start(container: ContainerDir, control: OwnedFd) -> Result<(Handover, Descrip
     let cgroup = running::find(&config.id).and_then(|record| Group::of_container(&record));
     let running = created.start()?;
     let ends = ends.arrived()?;
-    let mut state = State::read(&path)?;
-    state.begin(pid, since);
-    state.write(&path)?;
-    events::started(&config);
     let cgroup = cgroup.ok().map(|group| group.path().to_owned());
     let mut handover = handover(&config, path, &kept, &args);
     (handover.pid, handover.cgroup) = (pid, cgroup);
+    let mut state = State::read(&handover.directory)?;
+    state.begin(pid, since);
+    // Whoever sees it running sees that it is watched.
+    state.health = handover.health.as_ref().map(|_| Health::default());
+    state.write(&handover.directory)?;
+    events::started(&config);
     let fds = descriptors(&mut handover, running.hand_over(), ends, control, lock);
     Ok((handover, fds))
 }

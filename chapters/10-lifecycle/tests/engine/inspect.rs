@@ -51,6 +51,16 @@ pub fn ps(site: &Site) -> Outcome {
     Ok(())
 }
 
+/// Who sees a container running sees its health too, however early.
+pub fn health(site: &Site) -> Outcome {
+    for name in ["h1", "h2", "h3", "h4", "h5"] {
+        site.start_with(name, &["--health-cmd", "true", "--health-interval", "60s"], "sleep 1000")?;
+        assert_eq!(site.ok(&["inspect", "-f", "{{.State.Health.Status}}", name])?, "starting");
+    }
+    assert_eq!(site.ok(&["ps", "-q", "-f", "health=starting"])?.lines().count(), 5);
+    Ok(())
+}
+
 /// The fields of Docker's answer that tools read, recorded from dockerd 20.10.
 pub fn shape(site: &Site) -> Outcome {
     let options = [

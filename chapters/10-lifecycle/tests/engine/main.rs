@@ -32,6 +32,7 @@ fn main() {
         ("a container between two runs", refusals::restarting),
         ("ps: columns, formats, filters", inspect::ps),
         ("inspect has Docker's fields", inspect::shape),
+        ("a health check is there from the start", inspect::health),
         ("inspect --format", inspect::format),
         ("inspect knows images and volumes", inspect::others),
         ("events come in order, and are told apart", events::order),
