@@ -17,8 +17,6 @@ mod picture;
 pub mod run;
 pub mod serve;
 mod source;
-#[allow(unsafe_code)]
-mod sys;
 mod timetable;
 mod warnings;
 

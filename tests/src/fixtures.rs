@@ -1,12 +1,25 @@
-//! Real images, made from this machine's packages; kept in `target/fixtures`.
+//! What takes a network to make, and is kept: the kernel of the virtual machine, and real images, made from this
+//! machine's packages, in `target/fixtures`.
 //!
-//! Each is an OCI layout with one image, tagged `latest`: one gzip layer, `Cmd` and `Env` set.
+//! Each image is an OCI layout with one image, tagged `latest`: one gzip layer, `Cmd` and `Env` set.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::{Outcome, isolate, target_dir};
+
+/// The kernel that `tests/vm/run` boots, so that a test without a way out can boot it. Needs an archive the first time.
+///
+/// # Errors
+/// What the program says.
+pub fn second_kernel() -> Outcome {
+    let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("vm/run");
+    let mut fetch = isolate::host_command(&run.to_string_lossy());
+    let target = target_dir()?;
+    fetch.arg("--fetch").env("CARGO_TARGET_DIR", target.parent().unwrap_or(&target));
+    said(&mut fetch).map(drop)
+}
 
 /// Debian, the smallest that apt works in. About half a minute the first time. Needs `mmdebstrap` and an archive.
 ///

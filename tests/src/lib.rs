@@ -79,7 +79,7 @@ mod suite;
 mod sys;
 mod user;
 
-pub use fixtures::{busybox_image, debian_image};
+pub use fixtures::{busybox_image, debian_image, second_kernel};
 pub use isolate::{OUTSIDE_ADDRESS, host_command, outside_command};
 pub use libtest_mimic::Failed;
 pub use needs::{Lane, find_program, has_cgroup_v2, lacks, required};

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use process::Kind;
+
 use crate::cell::Cell;
 use crate::run::report::{Outcome, Report};
 use crate::run::session::{Ran, Session};
 use crate::run::{Lane, Place, difference, lane, matches, programs};
-use crate::{Book, Page, Result};
+use crate::{Book, Error, Page, Result};
 
 /// The cells of one page in one lane: they share a shell.
 pub struct Group<'a> {
@@ -69,15 +71,24 @@ pub fn run<'a>(book: &Book, pages: &'a [Page], mut each: impl FnMut(Done<'a>)) -
                     machine = Some(session);
                 }
             }
-            Err(error) => each(Done::none(group, &error.to_string())),
+            Err(error) if error.kind() == Kind::Unsupported => each(Done::none(group, &error.to_string())),
+            Err(error) => each(Done::broken(group, &error)),
         }
     }
     Ok(())
 }
 
 impl<'a> Done<'a> {
+    /// What this machine cannot run: a skip, unless it is required.
     fn none(group: Group<'a>, reason: &str) -> Self {
         let cells = group.cells.iter().map(|_| (Err(reason.to_owned()), Duration::ZERO)).collect();
+        Self { group, cells, machine: Default::default() }
+    }
+
+    /// What this machine should have run: a failure.
+    fn broken(group: Group<'a>, error: &Error) -> Self {
+        let ended = || vec![Ran { output: String::new(), code: Err(error.to_string()) }];
+        let cells = group.cells.iter().map(|_| (Ok(ended()), Duration::ZERO)).collect();
         Self { group, cells, machine: Default::default() }
     }
 }

@@ -25,7 +25,7 @@ use process::OrCall;
 use crate::run::mounts::{self, Account};
 use crate::run::{Event, Request};
 use crate::run::{cgroup, record};
-use crate::{Error, Result, sys};
+use crate::{Error, Result};
 
 use output::Output;
 
@@ -78,7 +78,7 @@ fn start(words: &[String]) -> Result<Keeper> {
     let terminal = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).or_call("open", "/dev/ptmx")?;
     grantpt(&terminal).and_then(|()| unlockpt(&terminal)).or_call("ioctl", "TIOCSPTLCK")?;
     let name = ptsname_r(&terminal).or_call("ioctl", "TIOCGPTN")?;
-    sys::resize(terminal.as_fd(), &size(24, 80)).or_call("ioctl", "TIOCSWINSZ")?;
+    process::sys::set_window_size(terminal.as_fd(), &size(24, 80)).or_call("ioctl", "TIOCSWINSZ")?;
     let (output, theirs) = pipe2(OFlag::O_CLOEXEC).or_call("pipe2", "")?;
     let (wire, their_wire) = UnixStream::pair().or_call("socketpair", "")?;
     let mut reader = super::myself("__reader", &[who, &name, ids]);
@@ -192,7 +192,9 @@ impl Keeper {
                     self.run(&command, tty, running)?;
                 }
                 Ok(Request::Type(keys)) => self.type_line(&keys),
-                Ok(Request::Size(rows, columns)) => drop(sys::resize(self.terminal.as_fd(), &size(rows, columns))),
+                Ok(Request::Size(rows, columns)) => {
+                    let _ = process::sys::set_window_size(self.terminal.as_fd(), &size(rows, columns));
+                }
                 Ok(Request::End) => return Ok(false),
                 Ok(Request::Open { .. }) | Err(_) => {}
             }

@@ -1,19 +1,22 @@
 //! What a page's shell sees: this machine read-only, a scratch home with the repository in it, an account of its own.
 
-use std::ffi::CStr;
 use std::fs;
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use namespaces::mount::{Change, RDONLY, mount_setattr};
+use nix::fcntl::{OFlag, open};
 use nix::mount::{MsFlags, mount};
+use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, chown, sethostname};
 use process::OrCall;
 
+use crate::Result;
 use crate::run::cgroup;
 use crate::run::ids;
 use crate::run::programs::{self, CARGO, target_dir};
 use crate::run::reader::{LOOP, LOOP_FILE};
-use crate::{Result, sys};
 
 /// The ordinary user of the book: what the first account of most machines is.
 pub const READER: u32 = 1000;
@@ -61,10 +64,10 @@ pub fn lay(account: Account, root: &Path, mapped: bool) -> Result<()> {
     let handles = [root.to_owned(), target_dir()].map(|dir| fs::File::open(&dir).or_call("open", dir.display()));
     let [repository, programs] = handles;
     let (repository, programs) = (repository?, programs?);
-    sys::mount_setattr(c"/", sys::RDONLY, 0).or_call("mount_setattr", "/ as read-only")?;
-    let writable: &[&CStr] = if account.uid == 0 { &[c"/dev/pts", c"/sys/fs/cgroup"] } else { &[c"/dev/pts"] };
+    change("/", Change::attributes(RDONLY))?;
+    let writable: &[&str] = if account.uid == 0 { &["/dev/pts", "/sys/fs/cgroup"] } else { &["/dev/pts"] };
     for path in writable {
-        let _ = sys::mount_setattr(path, 0, sys::RDONLY); // a machine may lack it
+        let _ = change(path, Change { clear: RDONLY, ..Change::default() }); // a machine may lack it
     }
     own_views(account)?;
     let home = PathBuf::from(account.home);
@@ -122,6 +125,12 @@ fn own_views(account: Account) -> Result<()> {
     let _ = nix::mount::umount2(held, nix::mount::MntFlags::MNT_DETACH);
     let _ = fs::remove_dir(held);
     Ok(())
+}
+
+/// Changes attributes of the mount at `path` and of all below it.
+fn change(path: &str, change: Change<'_>) -> Result<()> {
+    let place = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).or_call("open", path)?;
+    mount_setattr(place.as_fd(), change, true).or_call("mount_setattr", path)
 }
 
 /// The programs of the chapters, where `cargo install` would put them.

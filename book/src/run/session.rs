@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use process::OrCall;
+use process::{Kind, OrCall};
 
 use crate::cell::{self, Cell};
 use crate::run::{Event, Lane, Place, Request, guest, target_dir};
@@ -42,7 +42,7 @@ impl Session {
     /// A new sandbox for cells of this lane, here or in the virtual machine (which is booted).
     ///
     /// # Errors
-    /// The reason why this machine cannot have one.
+    /// `Unsupported`, with the reason, if this machine cannot have one; others if it should have started.
     pub fn open(root: &Path, lane: Lane, place: Place, network: bool) -> Result<Self> {
         let words = words(root, lane, network);
         let mut session = match place {
@@ -113,7 +113,8 @@ impl Session {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        Err(Error::unsupported("the virtual machine does not start").help("try it alone: tests/vm/run -- true"))
+        let why = Error::new(Kind::Unavailable, "the virtual machine does not start");
+        Err(why.help("try it alone: tests/vm/run -- true"))
     }
 
     fn ready(&mut self) -> Result<()> {
@@ -126,7 +127,7 @@ impl Session {
                 }
                 Some(Event::Refused(why)) => return Err(Error::unsupported(format!("no sandbox: {why}"))),
                 Some(_) => {}
-                None => return Err(Error::unsupported("no sandbox: it did not start in time")),
+                None => return Err(Error::new(Kind::Unavailable, "no sandbox: it did not start in time")),
             }
         }
     }

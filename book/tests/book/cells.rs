@@ -144,6 +144,7 @@ fn root() -> Outcome {
 }
 
 fn machine() -> Outcome {
+    harness::second_kernel()?;
     let page = "# A page\n\n```console cell=a needs=cgroup2\n$ id -u; mkdir /sys/fs/cgroup/x\n\
                 $ cat /sys/fs/cgroup/cgroup.controllers\n```\n";
     let second = "# Second\n\n```console cell=a needs=vm tty\n$ bash --norc\n< echo $((6*7)); exit\n```\n";

@@ -12,7 +12,7 @@ use nix::sys::stat::Mode;
 use process::{Error, OrCall, Result, explain};
 
 use crate::sys;
-pub use crate::sys::{NODEV, NOEXEC, NOSUID, RDONLY};
+pub use crate::sys::{Change, NODEV, NOEXEC, NOSUID, RDONLY, mount_setattr};
 
 /// How mounts made on one side show up on the other (mount_namespaces(7), "SHARED SUBTREES").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Mount {
     /// # Errors
     /// As mount_setattr(2).
     pub fn set(&self, attributes: u64, recursive: bool) -> Result<()> {
-        sys::mount_setattr(self.fd.as_fd(), attributes, 0, recursive).or_call("mount_setattr", &self.what)
+        mount_setattr(self.fd.as_fd(), Change::attributes(attributes), recursive).or_call("mount_setattr", &self.what)
     }
 
     /// Sets the propagation type.
@@ -96,7 +96,8 @@ impl Mount {
     /// # Errors
     /// As mount_setattr(2).
     pub fn propagate(&self, propagation: Propagation, recursive: bool) -> Result<()> {
-        sys::mount_setattr(self.fd.as_fd(), 0, propagation.flag(), recursive).or_call("mount_setattr", &self.what)
+        mount_setattr(self.fd.as_fd(), Change::propagation(propagation.flag()), recursive)
+            .or_call("mount_setattr", &self.what)
     }
 
     /// Attaches it on what `target` is a handle of; `place` is for messages.
@@ -121,5 +122,5 @@ impl AsFd for Mount {
 /// # Errors
 /// As mount_setattr(2).
 pub fn set_attached(mount: impl AsFd, place: &str, attributes: u64, recursive: bool) -> Result<()> {
-    sys::mount_setattr(mount.as_fd(), attributes, 0, recursive).or_call("mount_setattr", place)
+    mount_setattr(mount.as_fd(), Change::attributes(attributes), recursive).or_call("mount_setattr", place)
 }

@@ -24,15 +24,6 @@ const FSCONFIG_SET_FLAG: u32 = 0;
 const FSCONFIG_SET_STRING: u32 = 1;
 const FSCONFIG_CMD_CREATE: u32 = 6;
 
-/// The argument of mount_setattr(2), from linux/mount.h.
-#[repr(C)]
-struct MountAttr {
-    set: u64,
-    clear: u64,
-    propagation: u64,
-    userns_fd: u64,
-}
-
 /// Owns the descriptor that a call has just returned.
 fn owned(result: libc::c_long) -> Result<OwnedFd, Errno> {
     let fd = Errno::result(result)?;
@@ -57,13 +48,52 @@ pub fn move_mount(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<(), E
     Errno::result(done).map(drop)
 }
 
-/// `mount_setattr(2)` on the mount at `fd`: sets attributes and, unless 0, the propagation type.
-pub fn mount_setattr(fd: BorrowedFd<'_>, set: u64, propagation: u64, recursive: bool) -> Result<(), Errno> {
+/// What mount_setattr(2) shall change of a mount.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Change<'a> {
+    /// Attributes to set (`MOUNT_ATTR_*`).
+    pub set: u64,
+    /// Attributes to clear.
+    pub clear: u64,
+    /// The propagation type (`MS_PRIVATE` and so on, mount_namespaces(7)); 0 leaves it.
+    pub propagation: u64,
+    /// Owners appear as this user namespace maps them: an id-mapped mount.
+    pub userns: Option<BorrowedFd<'a>>,
+}
+
+impl<'a> Change<'a> {
+    /// These attributes are set.
+    pub fn attributes(set: u64) -> Self {
+        Self { set, ..Self::default() }
+    }
+
+    /// The propagation type.
+    pub fn propagation(propagation: u64) -> Self {
+        Self { propagation, ..Self::default() }
+    }
+
+    /// The owners.
+    pub fn owners(userns: BorrowedFd<'a>) -> Self {
+        Self { userns: Some(userns), ..Self::default() }
+    }
+}
+
+/// `mount_setattr(2)` on the mount at `fd`, and on those below it if `recursive`.
+///
+/// # Errors
+/// As mount_setattr(2).
+pub fn mount_setattr(fd: BorrowedFd<'_>, change: Change<'_>, recursive: bool) -> Result<(), Errno> {
     let flags = libc::AT_EMPTY_PATH as u32 | if recursive { AT_RECURSIVE } else { 0 };
-    let attr = MountAttr { set, clear: 0, propagation, userns_fd: 0 };
-    // SAFETY: `attr` has the layout of struct mount_attr and outlives the call; its size is passed along.
+    let attr = libc::mount_attr {
+        attr_set: change.set | change.userns.map_or(0, |_| libc::MOUNT_ATTR_IDMAP),
+        attr_clr: change.clear,
+        propagation: change.propagation,
+        userns_fd: change.userns.map_or(0, |fd| fd.as_raw_fd() as u64),
+    };
+    // SAFETY: `attr` outlives the call, and its size is passed along; the path is an empty C string; the descriptors
+    // are borrowed, so open.
     let done = unsafe {
-        let size = size_of::<MountAttr>();
+        let size = size_of_val(&attr);
         libc::syscall(libc::SYS_mount_setattr, fd.as_raw_fd(), c"".as_ptr(), flags, &raw const attr, size)
     };
     Errno::result(done).map(drop)

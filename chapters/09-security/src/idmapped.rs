@@ -19,7 +19,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use layers::{MountSpec, Overlay, Source};
-use namespaces::mount::{Mount, NODEV, Propagation, set_attached};
+use namespaces::mount::{Change, Mount, NODEV, Propagation, mount_setattr, set_attached};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sched::{CloneFlags, setns};
@@ -29,14 +29,13 @@ use nix::unistd::{ForkResult, Gid, Uid, setfsgid, setfsuid};
 use process::{Child, Error, OrCall, Result, Stage, explain};
 
 use crate::capset::sys::{ThreadCaps, capget, capset};
-use crate::sys;
 
 /// The owners of `mount`, which is attached nowhere yet, appear as the user namespace `userns` maps them.
 ///
 /// # Errors
 /// As mount_setattr(2), with what to do about it.
 pub fn map_owners(mount: &Mount, userns: &OwnedFd, place: &str, recursive: bool) -> Result<()> {
-    let done = sys::map_mount_owners(mount.as_fd(), userns.as_fd(), recursive);
+    let done = mount_setattr(mount.as_fd(), Change::owners(userns.as_fd()), recursive);
     done.or_call("mount_setattr", format!("{place}, IDMAP")).map_err(|error| match error.errno() {
         Some(Errno::EINVAL | Errno::EOPNOTSUPP) => {
             error.help("the file system there must know id-mapped mounts: ext4, xfs, btrfs, tmpfs since Linux 6.3, and so on; leave out --userns, or move the data")

@@ -18,8 +18,6 @@ const BPF_F_REPLACE: u32 = 4;
 /// The most programs that the kernel attaches to one group (`BPF_CGROUP_MAX_PROGS`).
 const MOST_PROGRAMS: usize = 64;
 
-const MOUNT_ATTR_IDMAP: u64 = 0x0010_0000;
-const AT_RECURSIVE: u32 = 0x8000;
 const KEYCTL_JOIN_SESSION_KEYRING: libc::c_long = 1;
 const KEYCTL_SETPERM: libc::c_long = 5;
 
@@ -174,30 +172,6 @@ pub fn join_session_keyring(name: &CStr) -> Result<i32, Errno> {
 pub fn set_key_permissions(serial: i32, permissions: u32) -> Result<(), Errno> {
     // SAFETY: integers only.
     Errno::result(unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_SETPERM, serial, permissions) }).map(drop)
-}
-
-/// The argument of mount_setattr(2), from linux/mount.h.
-#[repr(C)]
-struct MountAttr {
-    set: u64,
-    clear: u64,
-    propagation: u64,
-    userns_fd: u64,
-}
-
-/// `mount_setattr(2)` with `MOUNT_ATTR_IDMAP`: owners in the detached mount appear as `userns` maps them.
-///
-/// # Errors
-/// `EPERM` without CAP_SYS_ADMIN over the file system, `EINVAL` if it knows no such mounts, or has one already.
-pub fn map_mount_owners(mount: BorrowedFd<'_>, userns: BorrowedFd<'_>, recursive: bool) -> Result<(), Errno> {
-    let flags = libc::AT_EMPTY_PATH as u32 | if recursive { AT_RECURSIVE } else { 0 };
-    let attr = MountAttr { set: MOUNT_ATTR_IDMAP, clear: 0, propagation: 0, userns_fd: number(userns).into() };
-    // SAFETY: `attr` has the layout of struct mount_attr and outlives the call; its size is passed along.
-    let done = unsafe {
-        let size = size_of::<MountAttr>();
-        libc::syscall(libc::SYS_mount_setattr, mount.as_raw_fd(), c"".as_ptr(), flags, &raw const attr, size)
-    };
-    Errno::result(done).map(drop)
 }
 
 /// The file that this process was executed as (`AT_EXECFN`, getauxval(3)).

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use images::{Planned, Store};
-use layers::{Config, ContainerDir, Source, Volume};
+use layers::{Config, ContainerDir, MountSpec, Source, Volume};
 use namespaces::{TerminalArgs, id};
 use network::Mode;
 use nix::sched::CloneFlags;
@@ -62,17 +62,7 @@ pub fn create(args: &CreateArgs, arguments: &[OsString], terminal: TerminalArgs,
         health: args.life.health.over(health_of(&store, &image)?),
     };
     kept.labels.extend(args.life.labels()?);
-    for spec in planned.mounts(args.mounts.specs()?) {
-        match spec.source {
-            Source::Volume { name: Some(name), .. } => config.volumes.push(name),
-            Source::Volume { name: None, .. } => {
-                let name = id::random_id()?;
-                config.volumes.push(name.clone());
-                kept.volumes.insert(spec.target, name);
-            }
-            _ => {}
-        }
-    }
+    note_volumes(planned.mounts(args.mounts.specs()?), &mut config, &mut kept)?;
 
     let directory = ContainerDir::create(config)?;
     let furnished = furnish(&directory, &kept, &confinement);
@@ -85,6 +75,22 @@ pub fn create(args: &CreateArgs, arguments: &[OsString], terminal: TerminalArgs,
         file.write_all(plan.id.as_bytes()).or_call("write", path)?;
     }
     Ok(directory)
+}
+
+/// Which volumes are the container's; one without a name gets one, which is its for good.
+fn note_volumes(specs: Vec<MountSpec>, config: &mut Config, kept: &mut Options) -> Result<()> {
+    for spec in specs {
+        match spec.source {
+            Source::Volume { name: Some(name), .. } => config.volumes.push(name),
+            Source::Volume { name: None, .. } => {
+                let name = id::random_id()?;
+                config.volumes.push(name.clone());
+                kept.volumes.insert(spec.target, name);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn furnish(directory: &ContainerDir, kept: &Options, confinement: &security::Confinement) -> Result<()> {

@@ -59,6 +59,12 @@ pub enum Next {
     Refused(&'static str, &'static str),
 }
 
+// The ways out.
+const START: &str = "start it first: `start`";
+const UNPAUSE: &str = "let it go on first: `unpause`";
+const WAIT: &str = "it is between two runs; wait until it runs, or end it: `stop`";
+const REMOVE: &str = "finish the removal: `rm --force`";
+
 impl Action {
     /// All of them, for tables and tests.
     pub const ALL: [Self; 14] = [
@@ -82,25 +88,10 @@ impl Action {
     pub fn next(self, status: Status) -> Next {
         use Next::{Already, Refused, Stays, To};
         use Status::{Created, Dead, Exited, Paused, Removing, Restarting, Running};
-        const START: &str = "start it first: `start`";
-        const UNPAUSE: &str = "let it go on first: `unpause`";
-        const WAIT: &str = "it is between two runs; wait until it runs, or end it: `stop`";
-        const REMOVE: &str = "finish the removal: `rm --force`";
         match (self, status) {
             (Self::ForceRemove, _) => To(Removing),
-            (Self::Remove, Created | Exited | Dead | Removing) => To(Removing),
-            (Self::Remove, Running) => Refused(
-                "container is running: stop the container before removing or force remove",
-                "end it first with `stop`, or `rm --force`",
-            ),
-            (Self::Remove, Paused) => Refused(
-                "container is paused and must be unpaused first",
-                "let it go on with `unpause` and end it with `stop`, or `rm --force`",
-            ),
-            (Self::Remove, Restarting) => Refused(
-                "container is restarting: stop the container before removing or force remove",
-                "end it first with `stop`, or `rm --force`",
-            ),
+            (Self::Remove, _) => removal(status),
+            (Self::Attach, _) => attachment(status),
 
             (Self::Start, Created | Exited) => To(Running),
             (Self::Start, Running | Restarting) => Already,
@@ -120,14 +111,6 @@ impl Action {
             (Self::Unpause, Paused) => To(Running),
             (Self::Unpause, _) => Refused("container is not paused", "`ps -a` shows the states"),
 
-            (Self::Attach, Created | Exited | Dead | Removing) => Refused(
-                "cannot attach to a stopped container, start it first",
-                "start it with its output: `start --attach`; what it has said is in `logs`",
-            ),
-            (Self::Attach, Paused) => Refused("cannot attach to a paused container, unpause it first", UNPAUSE),
-            (Self::Attach, Restarting) => {
-                Refused("cannot attach to a restarting container, wait until it is running", WAIT)
-            }
             (Self::Exec, Paused) => Refused("container is paused, unpause the container before exec", UNPAUSE),
             (Self::Pause | Self::Exec | Self::Top, Restarting) => {
                 Refused("container is restarting, wait until the container is running", WAIT)
@@ -138,8 +121,7 @@ impl Action {
             (Self::Kill | Self::Pause | Self::Exec | Self::Top, Dead | Removing) => {
                 Refused("container is not running", REMOVE)
             }
-            (Self::Exec | Self::Attach, Running) => Stays,
-            (Self::Top, Running | Paused) => Stays,
+            (Self::Exec, Running) | (Self::Top, Running | Paused) => Stays,
 
             (Self::Rename | Self::Update, Dead | Removing) => {
                 Refused("container is marked for removal and cannot be changed", REMOVE)
@@ -171,6 +153,37 @@ impl Action {
             }
             next => Ok(next),
         }
+    }
+}
+
+/// The row of `rm`.
+fn removal(status: Status) -> Next {
+    const STOP: &str = "end it first with `stop`, or `rm --force`";
+    match status {
+        Status::Created | Status::Exited | Status::Dead | Status::Removing => Next::To(Status::Removing),
+        Status::Running => {
+            Next::Refused("container is running: stop the container before removing or force remove", STOP)
+        }
+        Status::Paused => Next::Refused(
+            "container is paused and must be unpaused first",
+            "let it go on with `unpause` and end it with `stop`, or `rm --force`",
+        ),
+        Status::Restarting => {
+            Next::Refused("container is restarting: stop the container before removing or force remove", STOP)
+        }
+    }
+}
+
+/// The row of `attach`.
+fn attachment(status: Status) -> Next {
+    match status {
+        Status::Running => Next::Stays,
+        Status::Created | Status::Exited | Status::Dead | Status::Removing => Next::Refused(
+            "cannot attach to a stopped container, start it first",
+            "start it with its output: `start --attach`; what it has said is in `logs`",
+        ),
+        Status::Paused => Next::Refused("cannot attach to a paused container, unpause it first", UNPAUSE),
+        Status::Restarting => Next::Refused("cannot attach to a restarting container, wait until it is running", WAIT),
     }
 }
 

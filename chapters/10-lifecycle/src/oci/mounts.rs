@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use namespaces::mount::{Change, mount_setattr};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MsFlags, mount};
@@ -116,7 +117,7 @@ impl Mounts {
         let host = open("/sys", flags_of_handle, Mode::empty()).or_call("open", "/sys")?;
         let tree = sys::clone_tree(host.as_fd(), true).or_call("open_tree", "/sys")?;
         let (set, _) = Options { set: flags, ..Options::default() }.attributes();
-        sys::mount_setattr(tree.as_fd(), (set | sys::RDONLY, 0), 0, None, true).or_call("mount_setattr", "/sys")?;
+        mount_setattr(tree.as_fd(), Change::attributes(set | sys::RDONLY), true).or_call("mount_setattr", "/sys")?;
         explain!(3, "the network is not ours: the host's /sys", "open_tree(/sys)");
         sys::attach(tree.as_fd(), target.as_fd()).or_call("move_mount", "/sys")
     }
@@ -170,12 +171,12 @@ impl Stage for Mounts {
             };
             if !self.shared {
                 // As in the child's own tree: what the host mounts later comes in, nothing goes out.
-                sys::mount_setattr(tree.as_fd(), (0, 0), libc::MS_SLAVE, None, true).or_call("mount_setattr", &at)?;
+                mount_setattr(tree.as_fd(), Change::propagation(libc::MS_SLAVE), true).or_call("mount_setattr", &at)?;
             }
             if let Some(map) = &entry.map {
                 let namespace = idmap::namespace(map).map_err(|error| error.at(&at))?;
                 let recursive = entry.options.idmap == Some(true);
-                let mapped = sys::mount_setattr(tree.as_fd(), (0, 0), 0, Some(namespace.as_fd()), recursive);
+                let mapped = mount_setattr(tree.as_fd(), Change::owners(namespace.as_fd()), recursive);
                 mapped.or_call("mount_setattr", format!("IDMAP of {}", source.display())).map_err(not_mapped)?;
                 explain!(9, "its files have other owners here", "mount_setattr({}, IDMAP)", source.display());
             }
@@ -195,7 +196,7 @@ impl Stage for Mounts {
 
     fn enter_root(&mut self) -> Result<()> {
         self.late.drain(..).try_for_each(|mount| {
-            sys::mount_setattr(mount.as_fd(), (sys::RDONLY, 0), 0, None, false).or_call("mount_setattr", "RDONLY")
+            mount_setattr(mount.as_fd(), Change::attributes(sys::RDONLY), false).or_call("mount_setattr", "RDONLY")
         })
     }
 }
@@ -252,7 +253,7 @@ fn attributes(tree: &OwnedFd, entry: &Entry, source: &Path) -> Result<()> {
     let (set, clear) = entry.options.attributes();
     if set | clear != 0 {
         let show = source.display();
-        let change = |clear| sys::mount_setattr(tree.as_fd(), (set, clear), 0, None, false);
+        let change = |clear| mount_setattr(tree.as_fd(), Change { set, clear, ..Change::default() }, false);
         match change(clear) {
             // What is locked cannot be taken away in a user namespace: it stays, as with every runtime.
             Err(Errno::EPERM) if clear & !sys::ATIME != 0 => {
@@ -275,12 +276,12 @@ fn more(mount: &OwnedFd, entry: &Entry) -> Result<()> {
     let show = entry.place.display();
     let at: BorrowedFd<'_> = mount.as_fd();
     if set | clear != 0 {
-        sys::mount_setattr(at, (*set, *clear), 0, None, true)
+        mount_setattr(at, Change { set: *set, clear: *clear, ..Change::default() }, true)
             .or_call("mount_setattr", format!("{show}, recursively"))?;
     }
     propagation.iter().try_for_each(|flags| {
         let kind = flags & !libc::MS_REC;
-        sys::mount_setattr(at, (0, 0), kind, None, flags & libc::MS_REC != 0)
+        mount_setattr(at, Change::propagation(kind), flags & libc::MS_REC != 0)
             .or_call("mount_setattr", format!("propagation of {show}"))
     })
 }

@@ -7,7 +7,7 @@ use ::namespaces::{PivotRoot, UserNamespace};
 use oci_spec::runtime::LinuxNamespaceType;
 use process::{OrCall, Program, Result, Stage};
 use rootfs::Chroot;
-use security::{Confine, DeviceRules, Devices, Paths, Seal, Sysctls};
+use security::{Confine, DeviceRule, DeviceRules, Devices, Paths, Seal, Sysctls};
 
 use super::attributes::{self, Assume};
 use super::console::Terminal;
@@ -71,17 +71,7 @@ pub fn recipe(bundle: &Bundle, place: &Place) -> Result<(Program, Vec<Box<dyn St
         add(Box::new(UserNamespace::new(map)));
     }
     add(Box::new(Namespaces::new(bundle)?));
-    match place.groups {
-        Groups::Files => add(Box::new(Cgroup::new(bundle, place)?)),
-        Groups::Systemd => add(Box::new(systemd::ScopeStage::new(bundle, &place.id)?)),
-        Groups::Disabled => no_limits(bundle)?,
-    }
-    // Rules of an ordinary user's container are what the drivers always write; nobody could enforce them.
-    let rules = std::mem::take(&mut confinement.device_rules);
-    if !rules.is_empty() && place.groups != Groups::Disabled {
-        let asked = !layers::in_user_namespace() && nix::unistd::geteuid().is_root();
-        add(Box::new(DeviceRules::new(security::device_rules::with_defaults(rules), asked)));
-    }
+    limits(bundle, place, std::mem::take(&mut confinement.device_rules))?.into_iter().for_each(&mut add);
     if own_mounts {
         let propagation = root::propagation(linux.and_then(|linux| linux.rootfs_propagation().as_deref()))?;
         add(Box::new(Root::new(root.clone(), propagation)));
@@ -120,6 +110,24 @@ pub fn recipe(bundle: &Bundle, place: &Place) -> Result<(Program, Vec<Box<dyn St
     add(Box::new(Identity::new(process.user())));
     add(Box::new(Seal::of(told(bundle, place).state(), confinement)));
     Ok((program, stages))
+}
+
+/// The control group, and the rules of devices, which are a program attached to it.
+fn limits(bundle: &Bundle, place: &Place, rules: Vec<DeviceRule>) -> Result<Vec<Box<dyn Stage>>> {
+    let mut stages: Vec<Box<dyn Stage>> = match place.groups {
+        Groups::Files => vec![Box::new(Cgroup::new(bundle, place)?)],
+        Groups::Systemd => vec![Box::new(systemd::ScopeStage::new(bundle, &place.id)?)],
+        Groups::Disabled => {
+            no_limits(bundle)?;
+            return Ok(Vec::new());
+        }
+    };
+    // Rules of an ordinary user's container are what the drivers always write; nobody could enforce them.
+    if !rules.is_empty() {
+        let asked = !layers::in_user_namespace() && nix::unistd::geteuid().is_root();
+        stages.push(Box::new(DeviceRules::new(security::device_rules::with_defaults(rules), asked)));
+    }
+    Ok(stages)
 }
 
 /// Without a group there is nothing that a limit could be written to.

@@ -3,6 +3,7 @@
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use namespaces::mount::{Change, RDONLY, mount_setattr};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MsFlags, mount};
@@ -110,7 +111,7 @@ impl Stage for ReadOnly {
 fn set_read_only(path: &Path) -> Result<()> {
     let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
     let fd = open(path, flags, Mode::empty()).or_call("open", path.display())?;
-    sys::mount_setattr(fd.as_fd(), (sys::RDONLY, 0), 0, None, false)
+    mount_setattr(fd.as_fd(), Change::attributes(RDONLY), false)
         .map_err(|errno| Error::call("mount_setattr", path.display(), errno))
 }
 

@@ -21,43 +21,11 @@ pub const NOATIME: u64 = 0x10;
 pub const STRICTATIME: u64 = 0x20;
 /// Access times of directories are not kept.
 pub const NODIRATIME: u64 = 0x80;
-/// Ids are mapped.
-pub const IDMAP: u64 = 0x10_0000;
 /// Links are not followed.
 pub const NOSYMFOLLOW: u64 = 0x20_0000;
 
 const AT_RECURSIVE: u32 = 0x8000;
 const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
-
-/// The argument of mount_setattr(2), from linux/mount.h.
-#[repr(C)]
-struct MountAttr {
-    set: u64,
-    clear: u64,
-    propagation: u64,
-    userns_fd: u64,
-}
-
-/// `mount_setattr(2)` on the mount at `fd`: sets and clears attributes, and sets the propagation type unless it is 0.
-pub fn mount_setattr(
-    fd: BorrowedFd<'_>,
-    (set, clear): (u64, u64),
-    propagation: u64,
-    userns: Option<BorrowedFd<'_>>,
-    recursive: bool,
-) -> Result<(), Errno> {
-    let flags = libc::AT_EMPTY_PATH as u32 | if recursive { AT_RECURSIVE } else { 0 };
-    let userns_fd = userns.map_or(0, |fd| fd.as_raw_fd() as u64);
-    let set = set | if userns.is_some() { IDMAP } else { 0 };
-    let attr = MountAttr { set, clear, propagation, userns_fd };
-    // SAFETY: `attr` has the layout of struct mount_attr and outlives the call; its size is passed along, the path is
-    // an empty C string, and the descriptors are borrowed, so open.
-    let done = unsafe {
-        let size = size_of::<MountAttr>();
-        libc::syscall(libc::SYS_mount_setattr, fd.as_raw_fd(), c"".as_ptr(), flags, &raw const attr, size)
-    };
-    Errno::result(done).map(drop)
-}
 
 /// `NS_GET_NSTYPE` (ioctl_ns(2)): which kind of namespace `fd` is.
 ///

@@ -14,27 +14,13 @@ pub fn describe(options: &Options, args: &CreateArgs, confinement: &Confinement)
         let values = typed(names);
         if values.is_empty() { Value::Null } else { values.into() }
     };
-    let (policy, retries) = match args.life.restart {
-        Policy::OnFailure(most) => ("on-failure".to_owned(), most.unwrap_or(0)),
-        other => (other.to_string(), 0),
-    };
-    let log: Map<_, _> = args
-        .life
-        .log_opt
-        .iter()
-        .filter_map(|one| one.split_once('='))
-        .map(|(key, value)| (key.to_owned(), value.into()))
-        .collect();
     let mut described = json!({
         "Binds": or_null(&["-v", "--volume"]),
         "ContainerIDFile": args.life.cidfile.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
-        "LogConfig": {
-            "Type": args.life.log_driver,
-            "Config": log,
-        },
+        "LogConfig": { "Type": args.life.log_driver, "Config": log_options(args) },
         "NetworkMode": args.network.mode().to_string(),
         "PortBindings": bindings(args),
-        "RestartPolicy": { "Name": policy, "MaximumRetryCount": retries },
+        "RestartPolicy": restart_policy(args.life.restart),
         "AutoRemove": args.life.rm,
         "CapAdd": or_null(&["--cap-add"]),
         "CapDrop": or_null(&["--cap-drop"]),
@@ -71,6 +57,19 @@ pub fn describe(options: &Options, args: &CreateArgs, confinement: &Confinement)
         all.extend(limits(args));
     }
     described
+}
+
+fn restart_policy(policy: Policy) -> Value {
+    let (name, retries) = match policy {
+        Policy::OnFailure(most) => ("on-failure".to_owned(), most.unwrap_or(0)),
+        other => (other.to_string(), 0),
+    };
+    json!({ "Name": name, "MaximumRetryCount": retries })
+}
+
+fn log_options(args: &CreateArgs) -> Map<String, Value> {
+    let pairs = args.life.log_opt.iter().filter_map(|one| one.split_once('='));
+    pairs.map(|(key, value)| (key.to_owned(), value.into())).collect()
 }
 
 /// The limits of the control group, in Docker's units.
