@@ -1,0 +1,1 @@
+//! Chapter 9's exercises: each is a program beside this directory.

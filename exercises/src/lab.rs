@@ -1,0 +1,132 @@
+//! Where a check looks at a learner's program: it runs in a room of its own, and is looked at from outside.
+//!
+//! In the room the program is root, of a user namespace in which it is nobody special outside. It has a network with
+//! nothing but a loopback that is down, this machine's programs read-only, a fresh /proc, /sys, /dev and /tmp, and
+//! [`WORK`], which the check sees as [`Lab::work`]. It may make namespaces, mounts and links as it likes.
+
+pub mod family;
+pub mod room;
+mod running;
+mod spec;
+
+use std::cell::Cell;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+pub use family::Process;
+pub use running::{Output, Running};
+pub use spec::{Limits, PROGRAM, Spec, WORK};
+
+use crate::Failure;
+
+/// What a check is given: the learner's program, and a place to run it in. Every check has its own.
+pub struct Lab {
+    /// Ours, which makes the rooms.
+    tool: PathBuf,
+    program: PathBuf,
+    dir: TempDir,
+    limits: Limits,
+    cgroup: bool,
+    runs: Cell<u32>,
+}
+
+impl Lab {
+    /// A place to run `program` in; `tool` is the runner itself.
+    ///
+    /// # Errors
+    /// No directory for it.
+    pub fn new(tool: &Path, program: &Path) -> Result<Self, Failure> {
+        let dir = TempDir::with_prefix("cooper-lab-").map_err(|error| Failure::Machine(format!("mkdtemp: {error}")))?;
+        fs::create_dir(dir.path().join("work")).map_err(|error| Failure::Machine(format!("mkdir: {error}")))?;
+        let (tool, program) = (tool.to_owned(), program.to_owned());
+        Ok(Self { tool, program, dir, limits: Limits::default(), cgroup: false, runs: Cell::new(0) })
+    }
+
+    /// The same, where a program has a control group of its own.
+    #[must_use]
+    pub fn with_cgroup(mut self) -> Self {
+        self.cgroup = true;
+        self
+    }
+
+    /// A word that nobody can know beforehand.
+    pub fn nonce(&self) -> String {
+        let name = tempfile::Builder::new().rand_bytes(8).prefix("").make(|path| Ok(path.to_owned()));
+        let word = name.map(|name| name.path().file_name().unwrap_or_default().to_string_lossy().to_lowercase());
+        format!("n{}", word.unwrap_or_default())
+    }
+
+    /// A number that nobody can know beforehand.
+    pub fn number(&self, from: u32, to: u32) -> u32 {
+        let seed = self.nonce().bytes().fold(7_u64, |sum, byte| sum.wrapping_mul(131).wrapping_add(byte.into()));
+        from + u32::try_from(seed % u64::from(to - from + 1)).unwrap_or(0)
+    }
+
+    /// The directory that is [`WORK`] in the room.
+    pub fn work(&self) -> PathBuf {
+        self.dir.path().join("work")
+    }
+
+    /// Writes a file into the directory that is [`WORK`] in the room.
+    ///
+    /// # Errors
+    /// As write(2).
+    pub fn file(&self, name: &str, text: impl AsRef<[u8]>) -> Result<(), Failure> {
+        let path = self.work().join(name);
+        let done = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, text));
+        done.map_err(|error| Failure::Machine(format!("write {}: {error}", path.display())))
+    }
+
+    /// Runs the program to its end.
+    ///
+    /// # Errors
+    /// There is no room on this machine.
+    pub fn run(&self, args: &[&str]) -> Result<Output, Failure> {
+        self.start(args)?.finish()
+    }
+
+    /// Starts the program.
+    ///
+    /// # Errors
+    /// There is no room on this machine.
+    pub fn start(&self, args: &[&str]) -> Result<Running, Failure> {
+        self.start_words([PROGRAM].iter().chain(args).copied())
+    }
+
+    /// Runs a shell's script in a room to its end; `$PROGRAM` is the learner's, `$1` and so on are `args`.
+    ///
+    /// # Errors
+    /// There is no room on this machine.
+    pub fn sh(&self, script: &str, args: &[&str]) -> Result<Output, Failure> {
+        self.start_sh(script, args)?.finish()
+    }
+
+    /// Starts a shell's script.
+    ///
+    /// # Errors
+    /// There is no room on this machine.
+    pub fn start_sh(&self, script: &str, args: &[&str]) -> Result<Running, Failure> {
+        self.start_words(["/bin/sh", "-c", script, "sh"].iter().chain(args).copied())
+    }
+
+    fn start_words<'a>(&self, words: impl Iterator<Item = &'a str>) -> Result<Running, Failure> {
+        self.runs.set(self.runs.get() + 1);
+        let env = [
+            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+            ("HOME", "/root"),
+            ("PROGRAM", PROGRAM),
+        ];
+        let spec = Spec {
+            argv: words.map(str::to_owned).collect(),
+            env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+            work: self.work(),
+            binds: vec![room::program_bind(&self.program)],
+            report: self.dir.path().join(format!("report-{}", self.runs.get())),
+            cgroup: self.cgroup,
+            limits: self.limits,
+        };
+        Running::start(&self.tool, &spec)
+    }
+}

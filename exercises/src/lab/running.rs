@@ -1,0 +1,252 @@
+//! A program in its room, watched from outside.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::family::{self, Process};
+use super::spec::{Limits, News, PROGRAM, Spec};
+use crate::Failure;
+
+/// How often the watcher looks.
+const GLANCE: Duration = Duration::from_millis(10);
+
+/// What a program said and how it ended.
+#[derive(Debug, Clone, Default)]
+pub struct Output {
+    /// Its exit code; 128 and the signal's number if a signal ended it.
+    pub code: i32,
+    /// What it said.
+    pub stdout: String,
+    /// What it complained of.
+    pub stderr: String,
+    /// The limit that it met, if it had to be ended.
+    pub ended: Option<String>,
+}
+
+/// A program that runs, or has run; its end is the end of this.
+pub struct Running {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    report: PathBuf,
+    limits: Limits,
+    start: Instant,
+    first: Option<i32>,
+    ended: Option<String>,
+    streams: [Stream; 2],
+}
+
+/// What comes on a stream, as far as the limit goes.
+struct Stream {
+    text: Arc<Mutex<Vec<u8>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Makes the room and starts the program.
+    pub(super) fn start(tool: &std::path::Path, spec: &Spec) -> Result<Self, Failure> {
+        let machine = |what: &str, error: std::io::Error| Failure::Machine(format!("{what}: {error}"));
+        fs::write(&spec.report, "").map_err(|error| machine("the report", error))?;
+        let mut command = Command::new(tool);
+        command.arg("__room").arg(serde_json::to_string(spec).unwrap_or_default());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| machine("the room", error))?;
+        let stdin = child.stdin.take();
+        let most = spec.limits.output;
+        let streams = [Stream::of(child.stdout.take(), most), Stream::of(child.stderr.take(), most)];
+        let (report, limits) = (spec.report.clone(), spec.limits);
+        Ok(Self { child, stdin, report, limits, start: Instant::now(), first: None, ended: None, streams })
+    }
+
+    /// Types something on its standard input.
+    pub fn say(&mut self, text: &str) {
+        if let Some(stdin) = &mut self.stdin {
+            let _ = stdin.write_all(text.as_bytes()).and_then(|()| stdin.flush());
+        }
+    }
+
+    /// Closes its standard input.
+    pub fn hang_up(&mut self) {
+        self.stdin = None;
+    }
+
+    /// What it has said so far.
+    pub fn stdout(&self) -> String {
+        self.streams[0].so_far()
+    }
+
+    /// All processes in the room, as this machine numbers them. The first is the room's init, the learner's program
+    /// the second.
+    pub fn processes(&self) -> Vec<Process> {
+        let Ok(room) = i32::try_from(self.child.id()) else { return Vec::new() };
+        family::below(room)
+    }
+
+    /// Waits until a process of the room has this word among its arguments, and gives it.
+    ///
+    /// # Errors
+    /// It does not come, or all has ended.
+    pub fn process_with(&mut self, word: &str) -> Result<Process, Failure> {
+        let what = format!("a process with {word:?} among its arguments");
+        self.wait_for(&what, |running| {
+            // Neither the room itself nor the learner's program, which have the word because they were given it.
+            let is_ours = |argv: &[String]| argv[0] == PROGRAM || argv.get(1).is_some_and(|word| word == "__room");
+            let has_it = |argv: &[String]| argv.iter().any(|arg| arg == word) && !is_ours(argv);
+            running.processes().into_iter().find(|process| has_it(&process.argv))
+        })
+    }
+
+    /// Waits until `find` finds something.
+    ///
+    /// # Errors
+    /// It does not within the time, or the program has ended.
+    pub fn wait_for<T>(&mut self, what: &str, mut find: impl FnMut(&mut Self) -> Option<T>) -> Result<T, Failure> {
+        loop {
+            if let Some(found) = find(self) {
+                return Ok(found);
+            }
+            if self.is_over()? {
+                let (code, said) = (self.code(), self.streams.each_ref().map(Stream::so_far).concat());
+                let why = self.ended.clone().unwrap_or_else(|| format!("the program ended with exit code {code}"));
+                return Err(Failure::wrong(
+                    "while the program runs",
+                    what,
+                    format!("{why}, it had said: {}", said.trim()),
+                ));
+            }
+            thread::sleep(GLANCE);
+        }
+    }
+
+    /// Sends a signal to the learner's program.
+    pub fn signal(&mut self, signal: Signal) {
+        let Some(init) = self.first_process() else { return };
+        let program = family::below(init).into_iter().find(|process| process.parent == init);
+        if let Some(program) = program {
+            let _ = kill(Pid::from_raw(program.pid), signal);
+        }
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// There is no room on this machine.
+    pub fn finish(mut self) -> Result<Output, Failure> {
+        self.hang_up();
+        while !self.is_over()? {
+            thread::sleep(GLANCE);
+        }
+        let code = self.code();
+        let [stdout, stderr] = [0, 1].map(|index| self.streams[index].all());
+        Ok(Output { code, stdout, stderr, ended: self.ended.clone() })
+    }
+
+    /// Ends it now.
+    pub fn end(&mut self) {
+        if let Some(first) = self.first_process() {
+            let _ = kill(Pid::from_raw(first), Signal::SIGKILL); // and with it, all that is in the room
+        }
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while Instant::now() < deadline && self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            thread::sleep(GLANCE);
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    fn is_over(&mut self) -> Result<bool, Failure> {
+        if self.child.try_wait().map_err(|error| Failure::Machine(error.to_string()))?.is_some() {
+            return match self
+                .news()
+                .into_iter()
+                .find_map(|news| if let News::NoRoom(why) = news { Some(why) } else { None })
+            {
+                Some(why) => Err(Failure::Machine(why)),
+                None => Ok(true),
+            };
+        }
+        let limits = self.limits;
+        let why = if self.start.elapsed() > Duration::from_secs(limits.seconds) {
+            format!("it took longer than {} s", limits.seconds)
+        } else if self.streams.iter().any(|stream| stream.length() > limits.output) {
+            format!("it said more than {} KiB", limits.output >> 10)
+        } else if family::memory(&self.processes()) > limits.memory {
+            format!("it took more than {} MiB of memory", limits.memory >> 20)
+        } else {
+            return Ok(false);
+        };
+        self.ended = Some(why);
+        self.end();
+        Ok(true)
+    }
+
+    fn code(&mut self) -> i32 {
+        let told =
+            self.news().into_iter().find_map(|news| if let News::Ended(code) = news { Some(code) } else { None });
+        told.map_or(137, i32::from)
+    }
+
+    fn first_process(&mut self) -> Option<i32> {
+        if self.first.is_none() {
+            self.first =
+                self.news().into_iter().find_map(|news| if let News::Runs(pid) = news { Some(pid) } else { None });
+        }
+        self.first
+    }
+
+    fn news(&self) -> Vec<News> {
+        let text = fs::read_to_string(&self.report).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            self.end();
+        }
+    }
+}
+
+impl Stream {
+    fn of(from: Option<impl Read + Send + 'static>, most: usize) -> Self {
+        let text = Arc::new(Mutex::new(Vec::new()));
+        let into = text.clone();
+        let reader = thread::spawn(move || {
+            let Some(mut from) = from else { return };
+            let mut buffer = [0; 16 * 1024];
+            while let Ok(count @ 1..) = from.read(&mut buffer) {
+                let mut text = into.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                if text.len() <= most {
+                    text.extend(&buffer[..count]);
+                }
+            }
+        });
+        Self { text, reader: Some(reader) }
+    }
+
+    fn length(&self) -> usize {
+        self.text.lock().map_or(0, |text| text.len())
+    }
+
+    fn so_far(&self) -> String {
+        self.text.lock().map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default()
+    }
+
+    /// To its end. Who still holds the other end is dead, or about to be.
+    fn all(&mut self) -> String {
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while Instant::now() < deadline && self.reader.as_ref().is_some_and(|reader| !reader.is_finished()) {
+            thread::sleep(GLANCE);
+        }
+        self.reader = None;
+        self.so_far()
+    }
+}

@@ -1,0 +1,122 @@
+//! The proof of one exercise.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+
+use exercises::compile::Libraries;
+use exercises::source::Variant;
+use exercises::{Exercise, Failure, Lab, catalog, generate};
+use harness::Outcome;
+
+/// How often a verdict must be the same.
+const TIMES: usize = 10;
+
+pub fn up_to_date() -> Outcome {
+    let changed = generate::write(&catalog::load()?, true)?;
+    assert!(changed.is_empty(), "cargo run -p exercises -- generate; these differ: {changed:?}");
+    Ok(())
+}
+
+/// What the runner and the book say of each other: the page has the heading that the runner names, and the exercise.
+fn on_its_page(exercise: &Exercise) -> Outcome {
+    let (page, anchor) = exercise.about.page.split_once('#').ok_or("`page` names no heading")?;
+    let text = std::fs::read_to_string(catalog::root().join("book/pages").join(page))?;
+    let slug = |heading: &str| {
+        let kept = heading.to_lowercase().replace(' ', "-");
+        kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect::<String>()
+    };
+    let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    assert!(headings.map(slug).any(|slug| slug == anchor), "{page} has no heading #{anchor}");
+    let section = text.split("\n## ").find(|section| section.starts_with("Exercises")).ok_or("no section Exercises")?;
+    assert!(
+        section.contains(&format!("`{}`", exercise.name)),
+        "{page} does not name `{}` under Exercises",
+        exercise.name
+    );
+    Ok(())
+}
+
+pub fn holds(exercise: &Exercise) -> Outcome {
+    let about = &exercise.about;
+    assert!((10..=120).contains(&about.minutes), "{} minutes", about.minutes);
+    assert!(about.wrong.len() >= 2, "two wrong answers at least");
+    let named: BTreeSet<_> = about.wrong.iter().map(|wrong| wrong.name.clone()).collect();
+    assert_eq!(exercise.source.wrong(), named, "the wrong answers of the source and of the .toml");
+    on_its_page(exercise)?;
+    let dir = tempfile::tempdir()?;
+    std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    let libraries = Libraries::build(exercise)?;
+    for (number, variant) in exercise.variants().iter().enumerate() {
+        let program = dir.path().join(number.to_string());
+        compile(&libraries, exercise, variant, &program)?;
+        let failed = failures(exercise, &program)?;
+        judge(exercise, variant, &failed);
+        if !matches!(variant, Variant::Wrong(_)) {
+            again(exercise, variant, &program, &names(&failed))?;
+        }
+    }
+    Ok(())
+}
+
+/// The same verdict, time and again, also beside other runs.
+fn again(exercise: &Exercise, variant: &Variant, program: &Path, first: &[&str]) -> Outcome {
+    let once = || failures(exercise, program).map(|failed| names(&failed)).map_err(|error| format!("{error:?}"));
+    let verdicts: Vec<_> = thread::scope(|scope| {
+        let runs: Vec<_> = (1..TIMES).map(|_| scope.spawn(once)).collect();
+        runs.into_iter().map(|run| run.join().expect("a check panics")).collect()
+    });
+    for verdict in verdicts {
+        assert_eq!(verdict?, first, "another verdict on {variant:?}");
+    }
+    Ok(())
+}
+
+fn names(failed: &[(&'static str, String)]) -> Vec<&'static str> {
+    failed.iter().map(|(name, _)| *name).collect()
+}
+
+/// Every variant compiles, and stands as rustfmt would have it.
+fn compile(libraries: &Libraries, exercise: &Exercise, variant: &Variant, program: &Path) -> Outcome {
+    let file = program.with_extension("rs");
+    std::fs::write(&file, exercise.source.render(variant))?;
+    let config = catalog::root().join("rustfmt.toml");
+    let mut rustfmt = Command::new("rustfmt");
+    rustfmt.args(["--check", "--edition", "2024", "--config-path"]).arg(config).arg(&file);
+    let formatted = rustfmt.output()?;
+    assert!(formatted.status.success(), "{variant:?}: {}", String::from_utf8_lossy(&formatted.stdout));
+    libraries.compile(&file, program)?.map_err(|said| format!("{variant:?} does not compile:\n{said}"))?;
+    Ok(())
+}
+
+/// The checks that do not pass, and what they say.
+fn failures(exercise: &Exercise, program: &Path) -> Outcome<Vec<(&'static str, String)>> {
+    let tool = Path::new(env!("CARGO_BIN_EXE_exercises"));
+    let mut failed = Vec::new();
+    for check in exercise.checks() {
+        let lab = Lab::new(tool, program).map_err(|failure| failure.to_string())?;
+        let lab = if exercise.about.needs.iter().any(|need| need == "cgroup2") { lab.with_cgroup() } else { lab };
+        match (check.run)(&lab) {
+            Ok(()) => {}
+            Err(failure @ Failure::Machine(_)) => return Err(format!("{}: {failure}", check.name).into()),
+            Err(failure) => failed.push((check.name, failure.to_string())),
+        }
+    }
+    Ok(failed)
+}
+
+fn judge(exercise: &Exercise, variant: &Variant, failed: &[(&'static str, String)]) {
+    let names: BTreeSet<_> = failed.iter().map(|(name, _)| *name).collect();
+    let all: BTreeSet<_> = exercise.about.red.iter().map(String::as_str).collect();
+    let said: String = failed.iter().map(|(name, message)| format!("{name}: {message}\n")).collect();
+    match variant {
+        Variant::Solution => assert!(failed.is_empty(), "the solution fails:\n{said}"),
+        Variant::Starter => assert_eq!(names, all, "the starter fails others than its own checks:\n{said}"),
+        Variant::Wrong(name) => {
+            assert!(!failed.is_empty(), "{name} passes");
+            let wrong = exercise.about.wrong.iter().find(|wrong| wrong.name == *name).expect("it comes from this list");
+            assert!(said.contains(&wrong.says), "{name} is told something else than {:?}:\n{said}", wrong.says);
+        }
+    }
+}
