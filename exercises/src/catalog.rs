@@ -78,7 +78,12 @@ pub struct Exercise {
 }
 
 impl Exercise {
-    /// The learner's file, from the repository's top.
+    /// The learner's file.
+    pub fn file(&self) -> PathBuf {
+        learners().join(&self.chapter).join(&self.name).with_extension("rs")
+    }
+
+    /// The same, from the repository's top, as it is shown.
     pub fn path(&self) -> PathBuf {
         Path::new("exercises").join(&self.chapter).join(&self.name).with_extension("rs")
     }
@@ -103,6 +108,11 @@ impl Exercise {
 /// The top of the repository.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("exercises/ lies in the repository")
+}
+
+/// The directory of the learner's files: the repository's `exercises`, or where `COOPER_EXERCISES` has a copy of it.
+pub fn learners() -> PathBuf {
+    std::env::var_os("COOPER_EXERCISES").map_or_else(|| root().join("exercises"), PathBuf::from)
 }
 
 /// All exercises, in the order of the book.

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display};
 
+use serde::{Deserialize, Serialize};
+
 use crate::lab::Lab;
 
 /// One thing that is looked at, from outside, as the kernel shows it.
@@ -33,7 +35,7 @@ impl Check {
 pub type Verdict = Result<(), Failure>;
 
 /// Why a check does not pass.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Failure {
     /// The learner's program does something else than it should.
     Wrong {
@@ -69,6 +71,20 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The same, with one more line about what it may mean.
+    #[must_use]
+    pub fn and_note(self, words: impl Display) -> Self {
+        match &self {
+            Self::Wrong { note: Some(note), .. } => {
+                let both = format!("{words}\n{note}");
+                self.note(both)
+            }
+            _ => self.note(words),
+        }
+    }
+}
+
 /// Passes if both are the same.
 ///
 /// # Errors
@@ -91,7 +107,7 @@ impl Display for Failure {
             Self::Machine(why) => write!(f, "this machine cannot check it: {why}"),
             Self::Wrong { what, expected, seen, note } => {
                 write!(f, "{what}\n  expected: {}\n  seen:     {}", indented(expected), indented(seen))?;
-                note.as_ref().map_or(Ok(()), |note| write!(f, "\n  {note}"))
+                note.as_ref().map_or(Ok(()), |note| write!(f, "\n  {}", note.replace('\n', "\n  ")))
             }
         }
     }

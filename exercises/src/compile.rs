@@ -70,12 +70,23 @@ impl Libraries {
     /// # Errors
     /// There is no compiler.
     pub fn compile(&self, file: &Path, program: &Path) -> Result<std::result::Result<(), String>> {
+        let file = file.strip_prefix(root()).unwrap_or(file); // as the messages shall name it
         let mut rustc = self.rustc(file, program);
         rustc.args(["--color", if colored::control::SHOULD_COLORIZE.should_colorize() { "always" } else { "never" }]);
         let output = rustc.current_dir(root()).output().or_call("exec", "rustc")?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         Ok(if output.status.success() { Ok(()) } else { Err(said) })
     }
+}
+
+/// Where cargo builds: beside this program's own directory.
+///
+/// # Errors
+/// As readlink(2).
+pub fn target_dir() -> Result<PathBuf> {
+    let program = std::env::current_exe().or_call("readlink", "/proc/self/exe")?;
+    let dir = program.ancestors().find(|dir| dir.join("CACHEDIR.TAG").exists()).or(program.parent());
+    Ok(dir.unwrap_or(&program).to_owned())
 }
 
 /// A library that cargo has built.

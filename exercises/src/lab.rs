@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 pub use family::Process;
+use running::Panicked;
 pub use running::{Output, Running};
 pub use spec::{Limits, PROGRAM, Spec, WORK};
 
@@ -30,6 +31,21 @@ pub struct Lab {
     limits: Limits,
     cgroup: bool,
     runs: Cell<u32>,
+    panicked: Panicked,
+}
+
+/// The names of our directories: this, our process id, and what makes them unique.
+const PREFIX: &str = "cooper-lab-";
+
+/// Removes what a runner left that was killed.
+pub fn sweep() {
+    for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+        if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 impl Lab {
@@ -38,10 +54,19 @@ impl Lab {
     /// # Errors
     /// No directory for it.
     pub fn new(tool: &Path, program: &Path) -> Result<Self, Failure> {
-        let dir = TempDir::with_prefix("cooper-lab-").map_err(|error| Failure::Machine(format!("mkdtemp: {error}")))?;
+        let dir = TempDir::with_prefix(format!("{PREFIX}{}-", std::process::id()))
+            .map_err(|error| Failure::Machine(format!("mkdtemp: {error}")))?;
         fs::create_dir(dir.path().join("work")).map_err(|error| Failure::Machine(format!("mkdir: {error}")))?;
         let (tool, program) = (tool.to_owned(), program.to_owned());
-        Ok(Self { tool, program, dir, limits: Limits::default(), cgroup: false, runs: Cell::new(0) })
+        Ok(Self {
+            tool,
+            program,
+            dir,
+            limits: Limits::default(),
+            cgroup: false,
+            runs: Cell::new(0),
+            panicked: Panicked::default(),
+        })
     }
 
     /// The same, where a program has a control group of its own.
@@ -49,6 +74,11 @@ impl Lab {
     pub fn with_cgroup(mut self) -> Self {
         self.cgroup = true;
         self
+    }
+
+    /// What the learner's program said when it panicked, if it did.
+    pub fn panic(&self) -> Option<String> {
+        self.panicked.lock().ok()?.clone()
     }
 
     /// A word that nobody can know beforehand.
@@ -127,6 +157,6 @@ impl Lab {
             cgroup: self.cgroup,
             limits: self.limits,
         };
-        Running::start(&self.tool, &spec)
+        Running::start(&self.tool, &spec, self.panicked.clone())
     }
 }

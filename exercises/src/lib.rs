@@ -5,10 +5,13 @@ pub mod check;
 pub mod checks;
 pub mod compile;
 pub mod generate;
+pub mod judge;
 pub mod lab;
+pub mod runner;
 pub mod source;
 
 pub use catalog::Exercise;
 pub use check::{Check, Failure, Verdict};
 pub use lab::Lab;
 pub use process::{Error, Result};
+pub use runner::State;

@@ -57,6 +57,7 @@ fn tell(mut report: impl Write, news: &News) {
 }
 
 fn run(spec: &Spec, report: &File) -> Result<Exit> {
+    process::sys::die_with_parent().or_call("prctl", "PR_SET_PDEATHSIG")?; // and with us, all that is in the room
     let was_root = nix::unistd::geteuid().is_root();
     rootless::enter()?;
     // Also as root of a user namespace: the room's processes are counted apart, whoever else is in that one.

@@ -41,7 +41,11 @@ pub struct Running {
     first: Option<i32>,
     ended: Option<String>,
     streams: [Stream; 2],
+    panicked: Panicked,
 }
+
+/// Where a program's last words are kept if they are those of a panic.
+pub(super) type Panicked = Arc<Mutex<Option<String>>>;
 
 /// What comes on a stream, as far as the limit goes.
 struct Stream {
@@ -51,7 +55,7 @@ struct Stream {
 
 impl Running {
     /// Makes the room and starts the program.
-    pub(super) fn start(tool: &std::path::Path, spec: &Spec) -> Result<Self, Failure> {
+    pub(super) fn start(tool: &std::path::Path, spec: &Spec, panicked: Panicked) -> Result<Self, Failure> {
         let machine = |what: &str, error: std::io::Error| Failure::Machine(format!("{what}: {error}"));
         fs::write(&spec.report, "").map_err(|error| machine("the report", error))?;
         let mut command = Command::new(tool);
@@ -62,7 +66,7 @@ impl Running {
         let most = spec.limits.output;
         let streams = [Stream::of(child.stdout.take(), most), Stream::of(child.stderr.take(), most)];
         let (report, limits) = (spec.report.clone(), spec.limits);
-        Ok(Self { child, stdin, report, limits, start: Instant::now(), first: None, ended: None, streams })
+        Ok(Self { child, stdin, report, limits, start: Instant::now(), first: None, ended: None, streams, panicked })
     }
 
     /// Types something on its standard input.
@@ -211,6 +215,11 @@ impl Drop for Running {
     fn drop(&mut self) {
         if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
             self.end();
+        }
+        let said = self.streams[1].so_far();
+        let words = said.split("panicked at ").nth(1).and_then(|panic| panic.lines().nth(1));
+        if let (Some(words), Ok(mut panicked)) = (words, self.panicked.lock()) {
+            *panicked = Some(words.to_owned());
         }
     }
 }

@@ -7,7 +7,7 @@ use std::thread;
 
 use exercises::compile::Libraries;
 use exercises::source::Variant;
-use exercises::{Exercise, Failure, Lab, catalog, generate};
+use exercises::{Exercise, Failure, catalog, generate, judge};
 use harness::Outcome;
 
 /// How often a verdict must be the same.
@@ -52,7 +52,7 @@ pub fn holds(exercise: &Exercise) -> Outcome {
         let program = dir.path().join(number.to_string());
         compile(&libraries, exercise, variant, &program)?;
         let failed = failures(exercise, &program)?;
-        judge(exercise, variant, &failed);
+        hold(exercise, variant, &failed);
         if !matches!(variant, Variant::Wrong(_)) {
             again(exercise, variant, &program, &names(&failed))?;
         }
@@ -61,7 +61,7 @@ pub fn holds(exercise: &Exercise) -> Outcome {
 }
 
 /// The same verdict, time and again, also beside other runs.
-fn again(exercise: &Exercise, variant: &Variant, program: &Path, first: &[&str]) -> Outcome {
+fn again(exercise: &Exercise, variant: &Variant, program: &Path, first: &[String]) -> Outcome {
     let once = || failures(exercise, program).map(|failed| names(&failed)).map_err(|error| format!("{error:?}"));
     let verdicts: Vec<_> = thread::scope(|scope| {
         let runs: Vec<_> = (1..TIMES).map(|_| scope.spawn(once)).collect();
@@ -73,8 +73,8 @@ fn again(exercise: &Exercise, variant: &Variant, program: &Path, first: &[&str])
     Ok(())
 }
 
-fn names(failed: &[(&'static str, String)]) -> Vec<&'static str> {
-    failed.iter().map(|(name, _)| *name).collect()
+fn names(failed: &[(String, String)]) -> Vec<String> {
+    failed.iter().map(|(name, _)| name.clone()).collect()
 }
 
 /// Every variant compiles, and stands as rustfmt would have it.
@@ -91,23 +91,21 @@ fn compile(libraries: &Libraries, exercise: &Exercise, variant: &Variant, progra
 }
 
 /// The checks that do not pass, and what they say.
-fn failures(exercise: &Exercise, program: &Path) -> Outcome<Vec<(&'static str, String)>> {
+fn failures(exercise: &Exercise, program: &Path) -> Outcome<Vec<(String, String)>> {
     let tool = Path::new(env!("CARGO_BIN_EXE_exercises"));
     let mut failed = Vec::new();
-    for check in exercise.checks() {
-        let lab = Lab::new(tool, program).map_err(|failure| failure.to_string())?;
-        let lab = if exercise.about.needs.iter().any(|need| need == "cgroup2") { lab.with_cgroup() } else { lab };
-        match (check.run)(&lab) {
+    for found in judge::here(exercise, tool, program) {
+        match found.verdict {
             Ok(()) => {}
-            Err(failure @ Failure::Machine(_)) => return Err(format!("{}: {failure}", check.name).into()),
-            Err(failure) => failed.push((check.name, failure.to_string())),
+            Err(failure @ Failure::Machine(_)) => return Err(format!("{}: {failure}", found.check).into()),
+            Err(failure) => failed.push((found.check, failure.to_string())),
         }
     }
     Ok(failed)
 }
 
-fn judge(exercise: &Exercise, variant: &Variant, failed: &[(&'static str, String)]) {
-    let names: BTreeSet<_> = failed.iter().map(|(name, _)| *name).collect();
+fn hold(exercise: &Exercise, variant: &Variant, failed: &[(String, String)]) {
+    let names: BTreeSet<_> = failed.iter().map(|(name, _)| name.as_str()).collect();
     let all: BTreeSet<_> = exercise.about.red.iter().map(String::as_str).collect();
     let said: String = failed.iter().map(|(name, message)| format!("{name}: {message}\n")).collect();
     match variant {
