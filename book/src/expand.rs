@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::cell;
 use crate::source::{Piece, Source};
-use crate::{Book, Error, Page, Result, diff, figure, front, index, picture, timetable};
+use crate::{Book, Error, Page, Result, diff, figure, front, index, picture, practice, timetable};
 
 /// A piece of source that a page shows.
 #[derive(Debug, Clone)]
@@ -128,6 +128,9 @@ impl<'a> Expander<'a> {
             }
             ("picture", [picture]) => picture::inline(&self.book.pages_dir(), picture),
             ("timetable", []) => Ok(timetable::table(self.pages)),
+            ("exercises", []) => practice::table(None),
+            ("exercises", [chapter]) => practice::table(Some(chapter)),
+            ("mistakes", []) => practice::mistakes(),
             ("minutes", []) => Ok(self.pages[page].front.minutes.unwrap_or(0).to_string()),
             ("callindex", []) => Ok(INDEX.to_owned()),
             _ => Err(Error::invalid(format!("no directive reads {{{{#{text}}}}}")).help(KNOWN)),
@@ -166,7 +169,7 @@ impl<'a> Expander<'a> {
 const INDEX: &str = "<!-- the index of calls -->";
 
 const KNOWN: &str = "item FILE::NAME, anchor FILE::NAME, file FILE, main-diff stepNN stepNN, picture NAME, timetable, \
-                     callindex, minutes: book/README.md";
+                     exercises, exercises NN, mistakes, callindex, minutes: book/README.md";
 
 fn split(place: &str) -> Result<(&str, &str)> {
     place.split_once("::").ok_or_else(|| Error::invalid(format!("{place} names no file and item: FILE::NAME")))

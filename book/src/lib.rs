@@ -14,6 +14,7 @@ pub mod index;
 pub mod lint;
 mod page;
 mod picture;
+mod practice;
 pub mod run;
 pub mod serve;
 mod source;
