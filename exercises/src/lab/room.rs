@@ -42,14 +42,18 @@ pub fn enter(spec: &str) -> Result<ExitCode> {
     }
 }
 
-/// All ids that this user namespace has, by the same numbers.
+/// All ids that this user namespace has, by the same numbers; a range must lie in one range of ours (user_namespaces(7)).
 fn all_of_ours() -> IdMap {
-    let whole = |file: &str| {
+    let ranges = |file: &str| {
         let text = fs::read_to_string(file).unwrap_or_default();
-        let lengths = text.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse::<u32>().ok());
-        vec![IdRange { inside: 0, outside: 0, length: lengths.fold(0, u32::saturating_add).max(1) }]
+        let numbers = |line: &str| line.split_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<u32>>();
+        let lines = text.lines().map(numbers);
+        lines
+            .filter(|line| line.len() == 3)
+            .map(|line| IdRange { inside: line[0], outside: line[0], length: line[2] })
+            .collect()
     };
-    IdMap { uids: whole("/proc/self/uid_map"), gids: whole("/proc/self/gid_map") }
+    IdMap { uids: ranges("/proc/self/uid_map"), gids: ranges("/proc/self/gid_map") }
 }
 
 fn tell(mut report: impl Write, news: &News) {

@@ -8,7 +8,7 @@ use std::thread;
 use exercises::compile::Libraries;
 use exercises::source::Variant;
 use exercises::{Exercise, Failure, catalog, generate, judge};
-use harness::Outcome;
+use harness::{Outcome, Sandbox};
 
 /// How often a verdict must be the same.
 const TIMES: usize = 10;
@@ -49,6 +49,9 @@ pub fn holds(exercise: &Exercise) -> Outcome {
         compile(&libraries, exercise, variant, &program)?;
         let failed = failures(exercise, &program)?;
         hold(exercise, variant, &failed);
+        if *variant == Variant::Solution && nix::unistd::geteuid().is_root() {
+            as_ordinary_user(exercise, &program)?;
+        }
         if !matches!(variant, Variant::Wrong(_)) {
             again(exercise, variant, &program, &names(&failed))?;
         }
@@ -66,6 +69,19 @@ fn again(exercise: &Exercise, variant: &Variant, program: &Path, first: &[String
     for verdict in verdicts {
         assert_eq!(verdict?, first, "another verdict on {variant:?}");
     }
+    Ok(())
+}
+
+/// No exercise needs root.
+fn as_ordinary_user(exercise: &Exercise, program: &Path) -> Outcome {
+    let user = Sandbox::ordinary()?;
+    let check = user.program(env!("CARGO_BIN_EXE_exercises")).args(["__check", &exercise.name]);
+    let done = check.arg(program).run()?.ok()?;
+    let found: Vec<judge::Found> = serde_json::from_str(done.stdout.trim())?;
+    for found in &found {
+        assert!(found.verdict.is_ok(), "as an ordinary user: {}: {:?}", found.check, found.verdict);
+    }
+    assert_eq!(found.len(), exercise.checks().len());
     Ok(())
 }
 
