@@ -1,6 +1,6 @@
 //! The exercises, as the pages list them: they are told by their own package, so the book cannot fall behind it.
 
-use exercises::catalog::{self, Kind};
+use exercises::catalog;
 use exercises::{Exercise, Result};
 
 /// A table of a chapter's exercises; of all, by chapter, if none is named.
@@ -18,7 +18,7 @@ pub fn table(chapter: Option<&str>) -> Result<String> {
             table += &format!("| {} ", exercise.chapter[..2].trim_start_matches('0'));
         }
         let about = &exercise.about;
-        table += &format!("| `{}` | *{}:* {} | {} |\n", exercise.name, kind(about.kind), about.title, about.minutes);
+        table += &format!("| `{}` | *{}:* {} | {} |\n", exercise.name, about.kind, about.title, about.minutes);
     }
     Ok(table)
 }
@@ -34,13 +34,4 @@ pub fn mistakes() -> Result<String> {
     };
     let lines: String = catalog::load()?.into_iter().map(line).collect();
     Ok(format!("| Exercise | What learners get wrong, and what helps |\n|---|---|\n{lines}"))
-}
-
-fn kind(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Fix => "fix",
-        Kind::Implement => "implement",
-        Kind::Predict => "predict",
-        Kind::Break => "break, then close",
-    }
 }

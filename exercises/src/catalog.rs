@@ -1,5 +1,6 @@
 //! The exercises there are: `sources/CHAPTER/NAME.toml` says what one is about, `NAME.rs` beside it is its source.
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,17 @@ pub enum Kind {
     Predict,
     /// First get out; then close the way.
     Break,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Fix => "fix",
+            Self::Implement => "implement",
+            Self::Predict => "predict",
+            Self::Break => "break, then close",
+        })
+    }
 }
 
 /// `NAME.toml`.

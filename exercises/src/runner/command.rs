@@ -73,13 +73,7 @@ pub fn list(all: &[Exercise]) -> Result<ExitCode> {
         };
         let arrow = if current == Some(&exercise.name) { ">" } else { " " };
         let about = &exercise.about;
-        println!(
-            "{arrow} {mark} {:<20} {:<17} {:>3} min  {}",
-            exercise.name,
-            screen::kind(about.kind),
-            about.minutes,
-            about.title
-        );
+        println!("{arrow} {mark} {:<20} {:<17} {:>3} min  {}", exercise.name, about.kind, about.minutes, about.title);
     }
     println!("{}", screen::bar(all, &state));
     Ok(ExitCode::SUCCESS)

@@ -2,7 +2,6 @@
 
 use colored::Colorize;
 
-use crate::catalog::Kind;
 use crate::judge::{Found, trouble};
 use crate::runner::{Attempt, State};
 use crate::{Exercise, Failure};
@@ -32,21 +31,11 @@ pub fn heading(exercise: &Exercise) -> String {
         exercise.name.bold(),
         about.title,
         chapter.trim_start_matches('0'),
-        kind(about.kind),
+        about.kind,
         about.minutes,
         exercise.path().display().to_string().cyan(),
         about.page
     )
-}
-
-/// The kind, as a word.
-pub fn kind(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Fix => "fix",
-        Kind::Implement => "implement",
-        Kind::Predict => "predict",
-        Kind::Break => "break, then close",
-    }
 }
 
 /// What came of an attempt.
