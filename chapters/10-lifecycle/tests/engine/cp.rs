@@ -11,70 +11,17 @@ use crate::site::Site;
 /// Where each of these would land in a directory that has a file `f` and a directory `d` (docs.docker.com,
 /// `docker container cp`; checked against docker 28.2.2 with dockerd 20.10).
 pub fn rules(site: &Site) -> Outcome {
-    let here = site.sandbox.path().to_owned();
     site.sandbox.file("one", "1")?;
     site.sandbox.file("tree/a/b", "2")?;
     site.start("runs", "sleep 1000")?;
     site.create("stopped", "true")?;
     for name in ["runs", "stopped"] {
-        let fresh = || -> Outcome {
-            site.sandbox.dir("fresh/d")?;
-            site.sandbox.file("fresh/f", "old")?;
-            for (target, link) in [("behind", "dangling"), ("d", "to-d"), ("f", "to-f")] {
-                let _ = symlink(target, here.join("fresh").join(link)); // it may be there from before
-            }
-            Ok(())
-        };
-        fresh()?;
+        fresh(site)?;
         site.ok(&["cp", "fresh", &format!("{name}:/w")])?; // a directory that is not there takes the name
-        let to = |path: &str| format!("{name}:{path}");
-        let read = |path: &str| site.command(&["cp", &to(path), "back"]).run();
-        for (from, path, lands) in [
-            ("one", "/w/new", "/w/new"),
-            ("one", "/w/d", "/w/d/one"),
-            ("one", "/w/d/", "/w/d/one"),
-            ("one", "/w/f", "/w/f"),
-            ("tree", "/w/d", "/w/d/tree/a/b"),
-            ("tree/", "/w/d/", "/w/d/tree/a/b"),
-            ("tree/.", "/w/d", "/w/d/a/b"),
-            ("tree", "/w/copy", "/w/copy/a/b"),
-            ("tree/.", "/w/copy2", "/w/copy2/a/b"),
-            ("tree", "/w/copy3/", "/w/copy3/a/b"),
-            ("one", "w/relative", "/w/relative"),
-            ("one", "/w/dangling", "/w/behind"),
-            ("one", "/w/to-d", "/w/d/one"),
-            ("one", "/w/to-f", "/w/f"),
-        ] {
-            site.ok(&["cp", from, &to(path)]).map_err(|error| format!("cp {from} {}: {error:?}", to(path)))?;
-            let _ = fs::remove_file(here.join("back"));
-            read(lands)?.ok()?;
-            let wanted = if from == "one" { "1" } else { "2" };
-            assert_eq!(fs::read_to_string(here.join("back"))?, wanted, "cp {from} {}", to(path));
-        }
-        for (from, path, words) in [
-            ("one", "/w/none/", "destination directory /w/none/ must exist"),
-            ("one", "/w/none/x", "no such directory: /w/none"),
-            ("tree", "/w/f", "cannot copy a directory to /w/f, which is a file"),
-            ("one", "/w/f/", "is not a directory"),
-            ("nothing", "/w", "no such file or directory"),
-            ("one/", "/w", "ENOTDIR"),
-        ] {
-            site.run(&["cp", from, &to(path)])?.fails()?.stderr_has(words)?;
-        }
-        // The other way round.
-        fresh()?;
-        site.ok(&["cp", &to("/w/d/tree"), "fresh/d"])?;
-        assert_eq!(fs::read_to_string(here.join("fresh/d/tree/a/b"))?, "2");
-        site.ok(&["cp", &to("/w/d/tree/."), "fresh/d"])?;
-        assert_eq!(fs::read_to_string(here.join("fresh/d/a/b"))?, "2");
-        site.ok(&["cp", &to("/w/d/tree"), "fresh/named"])?;
-        assert_eq!(fs::read_to_string(here.join("fresh/named/a/b"))?, "2");
-        site.ok(&["cp", &to("/w/new"), "fresh/f"])?;
-        assert_eq!(fs::read_to_string(here.join("fresh/f"))?, "1");
-        site.run(&["cp", &to("/w/d"), "fresh/f"])?.fails()?.stderr_has("cannot copy a directory")?;
-        site.run(&["cp", &to("/w/nothing"), "fresh"])?.fails()?.stderr_has("no such file or directory")?;
-        site.run(&["cp", &to("/w/new"), "fresh/none/"])?.fails()?.stderr_has("must exist")?;
-        fs::remove_dir_all(here.join("fresh"))?;
+        into(site, name)?;
+        fresh(site)?;
+        out_of(site, name)?;
+        fs::remove_dir_all(site.sandbox.path().join("fresh"))?;
     }
     site.run(&["cp", "runs:/w", "stopped:/w"])?.fails()?.stderr_has("between containers is not supported")?;
     site.run(&["cp", "one", "two"])?.fails()?.stderr_has("neither end is in a container")?;
@@ -82,6 +29,73 @@ pub fn rules(site: &Site) -> Outcome {
     // What was copied into it while it did not run is there when it does.
     site.ok(&["start", "-a", "stopped"])?;
     assert!(site.ok(&["diff", "stopped"])?.contains("A /w/copy/a/b"));
+    Ok(())
+}
+
+/// Files, a directory, and links to both and to nothing.
+fn fresh(site: &Site) -> Outcome {
+    site.sandbox.dir("fresh/d")?;
+    site.sandbox.file("fresh/f", "old")?;
+    for (target, link) in [("behind", "dangling"), ("d", "to-d"), ("f", "to-f")] {
+        let _ = symlink(target, site.sandbox.path().join("fresh").join(link)); // it may be there from before
+    }
+    Ok(())
+}
+
+fn into(site: &Site, name: &str) -> Outcome {
+    let here = site.sandbox.path().to_owned();
+    let to = |path: &str| format!("{name}:{path}");
+    let read = |path: &str| site.command(&["cp", &to(path), "back"]).run();
+    for (from, path, lands) in [
+        ("one", "/w/new", "/w/new"),
+        ("one", "/w/d", "/w/d/one"),
+        ("one", "/w/d/", "/w/d/one"),
+        ("one", "/w/f", "/w/f"),
+        ("tree", "/w/d", "/w/d/tree/a/b"),
+        ("tree/", "/w/d/", "/w/d/tree/a/b"),
+        ("tree/.", "/w/d", "/w/d/a/b"),
+        ("tree", "/w/copy", "/w/copy/a/b"),
+        ("tree/.", "/w/copy2", "/w/copy2/a/b"),
+        ("tree", "/w/copy3/", "/w/copy3/a/b"),
+        ("one", "w/relative", "/w/relative"),
+        ("one", "/w/dangling", "/w/behind"),
+        ("one", "/w/to-d", "/w/d/one"),
+        ("one", "/w/to-f", "/w/f"),
+    ] {
+        site.ok(&["cp", from, &to(path)]).map_err(|error| format!("cp {from} {}: {error:?}", to(path)))?;
+        let _ = fs::remove_file(here.join("back"));
+        read(lands)?.ok()?;
+        let wanted = if from == "one" { "1" } else { "2" };
+        assert_eq!(fs::read_to_string(here.join("back"))?, wanted, "cp {from} {}", to(path));
+    }
+    for (from, path, words) in [
+        ("one", "/w/none/", "destination directory /w/none/ must exist"),
+        ("one", "/w/none/x", "no such directory: /w/none"),
+        ("tree", "/w/f", "cannot copy a directory to /w/f, which is a file"),
+        ("one", "/w/f/", "is not a directory"),
+        ("nothing", "/w", "no such file or directory"),
+        ("one/", "/w", "ENOTDIR"),
+    ] {
+        site.run(&["cp", from, &to(path)])?.fails()?.stderr_has(words)?;
+    }
+    Ok(())
+}
+
+/// The other way round.
+fn out_of(site: &Site, name: &str) -> Outcome {
+    let here = site.sandbox.path().to_owned();
+    let to = |path: &str| format!("{name}:{path}");
+    site.ok(&["cp", &to("/w/d/tree"), "fresh/d"])?;
+    assert_eq!(fs::read_to_string(here.join("fresh/d/tree/a/b"))?, "2");
+    site.ok(&["cp", &to("/w/d/tree/."), "fresh/d"])?;
+    assert_eq!(fs::read_to_string(here.join("fresh/d/a/b"))?, "2");
+    site.ok(&["cp", &to("/w/d/tree"), "fresh/named"])?;
+    assert_eq!(fs::read_to_string(here.join("fresh/named/a/b"))?, "2");
+    site.ok(&["cp", &to("/w/new"), "fresh/f"])?;
+    assert_eq!(fs::read_to_string(here.join("fresh/f"))?, "1");
+    site.run(&["cp", &to("/w/d"), "fresh/f"])?.fails()?.stderr_has("cannot copy a directory")?;
+    site.run(&["cp", &to("/w/nothing"), "fresh"])?.fails()?.stderr_has("no such file or directory")?;
+    site.run(&["cp", &to("/w/new"), "fresh/none/"])?.fails()?.stderr_has("must exist")?;
     Ok(())
 }
 

@@ -61,73 +61,31 @@ pub fn health(site: &Site) -> Outcome {
     Ok(())
 }
 
-/// The fields of Docker's answer that tools read, recorded from dockerd 20.10.
+/// The fields of Docker's answer that tools read, recorded from dockerd 20.10, in its order, which people know by sight.
+const KEYS: &str = "Id Created Path Args State Image ResolvConfPath HostnamePath HostsPath LogPath Name RestartCount \
+    Driver Platform MountLabel ProcessLabel AppArmorProfile ExecIDs HostConfig GraphDriver Mounts Config \
+    NetworkSettings";
+
+/// Those of `State`, by name.
+const STATE: &str = "Dead Error ExitCode FinishedAt OOMKilled Paused Pid Restarting Running StartedAt Status";
+
+/// Some of `HostConfig`'s.
+const HOST_CONFIG: &str = "AutoRemove CapAdd CapDrop CpuShares Devices Dns LogConfig MaskedPaths Memory MemorySwap NanoCpus \
+    OomScoreAdj PidsLimit PortBindings Privileged ReadonlyPaths ReadonlyRootfs SecurityOpt Ulimits";
+
 pub fn shape(site: &Site) -> Outcome {
-    let options = [
-        "-e",
-        "X=1",
-        "--label",
-        "a=1",
-        "-v",
-        "vol1:/v",
-        "--tmpfs",
-        "/t",
-        "--restart",
-        "on-failure:3",
-        "--stop-timeout",
-        "3",
-        "--init",
-    ];
+    let options = "-e X=1 --label a=1 -v vol1:/v --tmpfs /t --restart on-failure:3 --stop-timeout 3 --init";
+    let options: Vec<_> = options.split(' ').collect();
     let id = site.start_with("web", &options, "echo hi; sleep 1000")?;
     let shown = site.json("web")?;
     let text = site.ok(&["inspect", "web"])?;
-    // In Docker's order, which people know by sight.
-    let order = [
-        "Id",
-        "Created",
-        "Path",
-        "Args",
-        "State",
-        "Image",
-        "ResolvConfPath",
-        "HostnamePath",
-        "HostsPath",
-        "LogPath",
-        "Name",
-        "RestartCount",
-        "Driver",
-        "Platform",
-        "MountLabel",
-        "ProcessLabel",
-        "AppArmorProfile",
-        "ExecIDs",
-        "HostConfig",
-        "GraphDriver",
-        "Mounts",
-        "Config",
-        "NetworkSettings",
-    ];
-    let keys: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("        \"")?.split('"').next()).collect();
-    assert_eq!(keys, order);
+    let order: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("        \"")?.split('"').next()).collect();
+    assert_eq!(order, KEYS.split_whitespace().collect::<Vec<_>>());
     assert_eq!((&shown["Id"], &shown["Name"], &shown["Path"]), (&id.as_str().into(), &"/web".into(), &"sh".into()));
     assert_eq!(shown["Args"], serde_json::json!(["-c", "echo hi; sleep 1000"]));
     assert!(shown["Image"].as_str().is_some_and(|image| image.starts_with("sha256:")));
     assert!(std::path::Path::new(shown["LogPath"].as_str().unwrap_or_default()).exists(), "{}", shown["LogPath"]);
-    let keys = |value: &Value| value.as_object().map(|map| map.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
-    let state = [
-        "Dead",
-        "Error",
-        "ExitCode",
-        "FinishedAt",
-        "OOMKilled",
-        "Paused",
-        "Pid",
-        "Restarting",
-        "Running",
-        "StartedAt",
-        "Status",
-    ];
-    assert_eq!(keys(&shown["State"]), state);
+    assert_eq!(keys(&shown["State"]), STATE.split_whitespace().collect::<Vec<_>>());
     assert_eq!(shown["State"]["FinishedAt"], "0001-01-01T00:00:00Z");
     let host = &shown["HostConfig"];
     assert_eq!(host["RestartPolicy"], serde_json::json!({"Name": "on-failure", "MaximumRetryCount": 3}));
@@ -135,29 +93,21 @@ pub fn shape(site: &Site) -> Outcome {
         (&host["Binds"], &host["NetworkMode"], &host["Init"]),
         (&serde_json::json!(["vol1:/v"]), &"none".into(), &true.into())
     );
-    for key in [
-        "AutoRemove",
-        "CapAdd",
-        "CapDrop",
-        "CpuShares",
-        "Devices",
-        "Dns",
-        "LogConfig",
-        "MaskedPaths",
-        "Memory",
-        "MemorySwap",
-        "NanoCpus",
-        "OomScoreAdj",
-        "PidsLimit",
-        "PortBindings",
-        "Privileged",
-        "ReadonlyPaths",
-        "ReadonlyRootfs",
-        "SecurityOpt",
-        "Ulimits",
-    ] {
+    for key in HOST_CONFIG.split_whitespace() {
         assert!(host.get(key).is_some(), "HostConfig.{key}");
     }
+    parts(&shown)?;
+    site.ok(&["kill", "web"])?;
+    let shown = site.json("web")?;
+    assert_eq!((&shown["State"]["Running"], &shown["State"]["Pid"]), (&false.into(), &0.into()));
+    assert_ne!(shown["State"]["FinishedAt"], "0001-01-01T00:00:00Z");
+    let sized = site.ok(&["inspect", "-s", "--format", "{{.SizeRw}} {{gt .SizeRootFs 0}}", "web"])?;
+    assert!(sized.ends_with(" true"), "{sized}");
+    Ok(())
+}
+
+/// Mounts, configuration and networks.
+fn parts(shown: &Value) -> Outcome {
     let mounts = shown["Mounts"].as_array().ok_or("no mounts")?;
     let volume = mounts.iter().find(|mount| mount["Destination"] == "/v").ok_or("no volume")?;
     assert_eq!((&volume["Type"], &volume["Name"], &volume["RW"]), (&"volume".into(), &"vol1".into(), &true.into()));
@@ -169,13 +119,11 @@ pub fn shape(site: &Site) -> Outcome {
         (&"1".into(), &3.into(), &false.into())
     );
     assert_eq!(keys(&shown["NetworkSettings"]["Networks"]), ["none"]);
-    site.ok(&["kill", "web"])?;
-    let shown = site.json("web")?;
-    assert_eq!((&shown["State"]["Running"], &shown["State"]["Pid"]), (&false.into(), &0.into()));
-    assert_ne!(shown["State"]["FinishedAt"], "0001-01-01T00:00:00Z");
-    let sized = site.ok(&["inspect", "-s", "--format", "{{.SizeRw}} {{gt .SizeRootFs 0}}", "web"])?;
-    assert!(sized.ends_with(" true"), "{sized}");
     Ok(())
+}
+
+fn keys(value: &Value) -> Vec<String> {
+    value.as_object().map(|map| map.keys().cloned().collect()).unwrap_or_default()
 }
 
 pub fn format(site: &Site) -> Outcome {
