@@ -14,8 +14,8 @@ use crate::catalog::root;
 /// What the files of one chapter are compiled against.
 #[derive(Debug, Clone)]
 pub struct Libraries {
-    /// `NAME=FILE`, for `--extern`.
-    externs: Vec<String>,
+    /// Name and file, for `--extern`.
+    externs: Vec<(String, PathBuf)>,
     /// Where the libraries of the libraries are.
     pub deps: PathBuf,
 }
@@ -46,21 +46,33 @@ impl Libraries {
             let is_it = |artifact: &&Artifact| artifact.package == name && artifact.version.starts_with(version);
             let artifact = artifacts.iter().find(is_it);
             let artifact = artifact.ok_or_else(|| Error::not_found(format!("cargo says nothing of {dependency}")))?;
-            externs.push(format!("{}={}", artifact.library, artifact.file.display()));
+            externs.push((artifact.library.clone(), artifact.file.clone()));
         }
         let any = artifacts.iter().find_map(|artifact| artifact.file.parent().filter(|dir| dir.ends_with("deps")));
         let deps = any.ok_or_else(|| Error::not_found("cargo named no library"))?.to_owned();
         Ok(Self { externs, deps })
     }
 
+    /// What rustc is told of all files of the chapter; `at` says where a library of ours lies for it.
+    pub fn flags(&self, at: &dyn Fn(&Path) -> String) -> Vec<String> {
+        let words = ["--edition", EDITION, "--crate-type", "bin", "--crate-name", "exercise", "-F", "unsafe_code"];
+        let mut flags: Vec<_> = words.into_iter().chain(["-A", "unused", "-C", "debuginfo=0", "-L"]).collect();
+        let deps = format!("dependency={}", at(&self.deps));
+        flags.push(&deps);
+        let externs = self.externs.iter().map(|(name, file)| format!("{name}={}", at(file)));
+        let externs = externs.flat_map(|found| ["--extern".to_owned(), found]);
+        flags.into_iter().map(str::to_owned).chain(externs).collect()
+    }
+
+    /// The files of the libraries that a learner's file may name.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.externs.iter().map(|(_, file)| file.as_path())
+    }
+
     /// The command that compiles `file` to `program`.
     pub fn rustc(&self, file: &Path, program: &Path) -> Command {
         let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-        rustc.args(["--edition", EDITION, "--crate-type", "bin", "--crate-name", "exercise", "-F", "unsafe_code"]);
-        rustc.args(["-A", "unused", "-C", "debuginfo=0", "-L"]).arg(format!("dependency={}", self.deps.display()));
-        for found in &self.externs {
-            rustc.args(["--extern", found]);
-        }
+        rustc.args(self.flags(&|path| path.display().to_string()));
         rustc.arg("-o").arg(program).arg(file).stdin(Stdio::null());
         rustc
     }

@@ -5,6 +5,7 @@
 //! [`WORK`], which the check sees as [`Lab::work`]. It may make namespaces, mounts and links as it likes.
 
 pub mod family;
+pub mod files;
 pub mod room;
 mod running;
 mod spec;
@@ -17,7 +18,8 @@ use tempfile::TempDir;
 
 pub use family::Process;
 use running::Panicked;
-pub use running::{Output, Running};
+pub(crate) use running::Stream;
+pub use running::{Output, Running, STOP};
 pub use spec::{Limits, PROGRAM, Spec, WORK};
 
 use crate::Failure;
@@ -27,7 +29,9 @@ pub struct Lab {
     /// Ours, which makes the rooms.
     tool: PathBuf,
     program: PathBuf,
-    dir: TempDir,
+    dir: PathBuf,
+    /// Is the directory ours, to end with this?
+    own: bool,
     limits: Limits,
     cgroup: bool,
     runs: Cell<u32>,
@@ -54,19 +58,18 @@ impl Lab {
     /// # Errors
     /// No directory for it.
     pub fn new(tool: &Path, program: &Path) -> Result<Self, Failure> {
-        let dir = TempDir::with_prefix(format!("{PREFIX}{}-", std::process::id()))
-            .map_err(|error| Failure::Machine(format!("mkdtemp: {error}")))?;
-        fs::create_dir(dir.path().join("work")).map_err(|error| Failure::Machine(format!("mkdir: {error}")))?;
-        let (tool, program) = (tool.to_owned(), program.to_owned());
-        Ok(Self {
-            tool,
-            program,
-            dir,
-            limits: Limits::default(),
-            cgroup: false,
-            runs: Cell::new(0),
-            panicked: Panicked::default(),
-        })
+        let dir = TempDir::with_prefix(format!("{PREFIX}{}-", std::process::id())).map_err(|error| Failure::Machine(format!("mkdtemp: {error}")))?;
+        let mut lab = Self::within(tool, program, &dir.keep());
+        lab.own = true;
+        fs::create_dir(lab.work()).map_err(|error| Failure::Machine(format!("mkdir: {error}")))?;
+        Ok(lab)
+    }
+
+    /// The same, in a directory that is there, as is `work` in it, and stays.
+    pub fn within(tool: &Path, program: &Path, dir: &Path) -> Self {
+        let (tool, program, dir) = (tool.to_owned(), program.to_owned(), dir.to_owned());
+        let (limits, panicked) = (Limits::default(), Panicked::default());
+        Self { tool, program, dir, own: false, limits, cgroup: false, runs: Cell::new(0), panicked }
     }
 
     /// The same, where a program has a control group of its own.
@@ -96,17 +99,29 @@ impl Lab {
 
     /// The directory that is [`WORK`] in the room.
     pub fn work(&self) -> PathBuf {
-        self.dir.path().join("work")
+        self.dir.join("work")
     }
 
-    /// Writes a file into the directory that is [`WORK`] in the room.
+    /// Other limits than the usual ones.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// What is in a file of the directory that is [`WORK`] in the room, if it is a file. A program in the room may have
+    /// put anything there, also a link or a pipe: this reads nothing else of this machine, and never blocks.
+    pub fn read(&self, name: impl AsRef<Path>) -> Option<String> {
+        files::read(&self.work(), name.as_ref())
+    }
+
+    /// Writes a file into the directory that is [`WORK`] in the room, through no link that leads out of it.
     ///
     /// # Errors
     /// As write(2).
     pub fn file(&self, name: &str, text: impl AsRef<[u8]>) -> Result<(), Failure> {
-        let path = self.work().join(name);
-        let done = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, text));
-        done.map_err(|error| Failure::Machine(format!("write {}: {error}", path.display())))
+        let done = files::write(&self.work(), Path::new(name), text.as_ref());
+        done.map_err(|error| Failure::Machine(error.to_string()))
     }
 
     /// Runs the program to its end.
@@ -153,10 +168,18 @@ impl Lab {
             env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
             work: self.work(),
             binds: vec![room::program_bind(&self.program)],
-            report: self.dir.path().join(format!("report-{}", self.runs.get())),
+            report: self.dir.join(format!("report-{}-{}", std::process::id(), self.runs.get())),
             cgroup: self.cgroup,
             limits: self.limits,
         };
         Running::start(&self.tool, &spec, self.panicked.clone())
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if self.own {
+            files::remove(&self.dir);
+        }
     }
 }

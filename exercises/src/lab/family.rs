@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 /// A process, seen from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,11 @@ impl Process {
     /// `/proc/PID/FILE`, read.
     pub fn read(&self, file: &str) -> Option<String> {
         fs::read(format!("/proc/{}/{file}", self.pid)).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// What is in a file of the file system that the process sees. Links lead nowhere else, and a pipe is no file.
+    pub fn file(&self, path: impl AsRef<Path>) -> Option<String> {
+        super::files::read(Path::new(&format!("/proc/{}/root", self.pid)), path.as_ref())
     }
 
     /// A line of /proc/PID/status by its name: `NSpid`, `CapEff`, `Seccomp`.

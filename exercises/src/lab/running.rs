@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -12,11 +13,18 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::family::{self, Process};
+use super::files;
 use super::spec::{Limits, News, PROGRAM, Spec};
 use crate::Failure;
 
 /// How often the watcher looks.
 const GLANCE: Duration = Duration::from_millis(10);
+
+/// How often it measures what was written.
+const MEASURE: Duration = Duration::from_millis(200);
+
+/// Set when all rooms shall end, whatever is in them: nothing more is worth waiting for.
+pub static STOP: AtomicBool = AtomicBool::new(false);
 
 /// What a program said and how it ended.
 #[derive(Debug, Clone, Default)]
@@ -36,8 +44,10 @@ pub struct Running {
     child: Child,
     stdin: Option<ChildStdin>,
     report: PathBuf,
+    work: PathBuf,
     limits: Limits,
     start: Instant,
+    measured: Instant,
     first: Option<i32>,
     ended: Option<String>,
     streams: [Stream; 2],
@@ -48,14 +58,14 @@ pub struct Running {
 pub(super) type Panicked = Arc<Mutex<Option<String>>>;
 
 /// What comes on a stream, as far as the limit goes.
-struct Stream {
+pub(crate) struct Stream {
     text: Arc<Mutex<Vec<u8>>>,
     reader: Option<JoinHandle<()>>,
 }
 
 impl Running {
     /// Makes the room and starts the program.
-    pub(super) fn start(tool: &std::path::Path, spec: &Spec, panicked: Panicked) -> Result<Self, Failure> {
+    pub(crate) fn start(tool: &std::path::Path, spec: &Spec, panicked: Panicked) -> Result<Self, Failure> {
         let machine = |what: &str, error: std::io::Error| Failure::Machine(format!("{what}: {error}"));
         fs::write(&spec.report, "").map_err(|error| machine("the report", error))?;
         let mut command = Command::new(tool);
@@ -66,7 +76,9 @@ impl Running {
         let most = spec.limits.output;
         let streams = [Stream::of(child.stdout.take(), most), Stream::of(child.stderr.take(), most)];
         let (report, limits) = (spec.report.clone(), spec.limits);
-        Ok(Self { child, stdin, report, limits, start: Instant::now(), first: None, ended: None, streams, panicked })
+        let (work, start) = (spec.work.clone(), Instant::now());
+        let (first, ended, measured) = (None, None, start);
+        Ok(Self { child, stdin, report, work, limits, start, measured, first, ended, streams, panicked })
     }
 
     /// Types something on its standard input.
@@ -74,6 +86,11 @@ impl Running {
         if let Some(stdin) = &mut self.stdin {
             let _ = stdin.write_all(text.as_bytes()).and_then(|()| stdin.flush());
         }
+    }
+
+    /// What it has complained of so far.
+    pub fn stderr(&self) -> String {
+        self.streams[1].so_far()
     }
 
     /// Closes its standard input.
@@ -165,7 +182,15 @@ impl Running {
         let _ = self.child.wait();
     }
 
-    fn is_over(&mut self) -> Result<bool, Failure> {
+    /// Has it ended? Ends it if it takes more than it may.
+    ///
+    /// # Errors
+    /// There is no room on this machine, or all rooms shall end.
+    pub(crate) fn is_over(&mut self) -> Result<bool, Failure> {
+        if STOP.load(Ordering::Relaxed) {
+            self.end();
+            return Err(Failure::Machine("it was interrupted".into()));
+        }
         if self.child.try_wait().map_err(|error| Failure::Machine(error.to_string()))?.is_some() {
             return match self
                 .news()
@@ -176,19 +201,31 @@ impl Running {
                 None => Ok(true),
             };
         }
-        let limits = self.limits;
-        let why = if self.start.elapsed() > Duration::from_secs(limits.seconds) {
-            format!("it took longer than {} s", limits.seconds)
-        } else if self.streams.iter().any(|stream| stream.length() > limits.output) {
-            format!("it said more than {} KiB", limits.output >> 10)
-        } else if family::memory(&self.processes()) > limits.memory {
-            format!("it took more than {} MiB of memory", limits.memory >> 20)
-        } else {
-            return Ok(false);
-        };
+        let Some(why) = self.too_much() else { return Ok(false) };
         self.ended = Some(why);
         self.end();
         Ok(true)
+    }
+
+    /// The limit that it has met.
+    fn too_much(&mut self) -> Option<String> {
+        let limits = self.limits;
+        let family = self.processes();
+        let measure = self.measured.elapsed() > MEASURE;
+        if measure {
+            self.measured = Instant::now();
+        }
+        Some(if self.start.elapsed() > Duration::from_secs(limits.seconds) {
+            format!("it took longer than {} s", limits.seconds)
+        } else if self.streams.iter().any(|stream| stream.length() > limits.output) {
+            format!("it said more than {} KiB", limits.output >> 10)
+        } else if family::memory(&family) > limits.memory {
+            format!("it took more than {} MiB of memory", limits.memory >> 20)
+        } else if measure && files::more_than(&self.work, limits.disk) {
+            format!("it wrote more than {} MiB, or too many files", limits.disk >> 20)
+        } else {
+            return None;
+        })
     }
 
     fn code(&mut self) -> i32 {
@@ -225,7 +262,8 @@ impl Drop for Running {
 }
 
 impl Stream {
-    fn of(from: Option<impl Read + Send + 'static>, most: usize) -> Self {
+    /// Reads until its end; what is more than `most` is counted no more, and dropped.
+    pub fn of(from: Option<impl Read + Send + 'static>, most: usize) -> Self {
         let text = Arc::new(Mutex::new(Vec::new()));
         let into = text.clone();
         let reader = thread::spawn(move || {
@@ -241,16 +279,18 @@ impl Stream {
         Self { text, reader: Some(reader) }
     }
 
-    fn length(&self) -> usize {
+    /// How much has come; more than the limit if it was met.
+    pub fn length(&self) -> usize {
         self.text.lock().map_or(0, |text| text.len())
     }
 
-    fn so_far(&self) -> String {
+    /// What has come until now.
+    pub fn so_far(&self) -> String {
         self.text.lock().map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default()
     }
 
-    /// To its end. Who still holds the other end is dead, or about to be.
-    fn all(&mut self) -> String {
+    /// All, to its end. Who still holds the other end is dead, or about to be.
+    pub fn all(&mut self) -> String {
         let deadline = Instant::now() + Duration::from_secs(2);
         while Instant::now() < deadline && self.reader.as_ref().is_some_and(|reader| !reader.is_finished()) {
             thread::sleep(GLANCE);

@@ -40,6 +40,8 @@ pub struct Limits {
     pub cpu: u64,
     /// Bytes of memory, all processes together.
     pub memory: u64,
+    /// Bytes that it may leave in [`WORK`].
+    pub disk: u64,
     /// Bytes that it may say, on each stream.
     pub output: usize,
     /// Seconds that it may run.
@@ -54,6 +56,7 @@ impl Default for Limits {
             file: 64 << 20,
             cpu: 20 * slower,
             memory: 512 << 20,
+            disk: 512 << 20,
             output: 1 << 20,
             seconds: 10 * slower,
         }
