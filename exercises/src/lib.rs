@@ -5,6 +5,7 @@ pub mod check;
 pub mod checks;
 pub mod compile;
 pub mod generate;
+pub mod grade;
 pub mod judge;
 pub mod lab;
 pub mod runner;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use exercises::{Result, catalog, generate, judge, lab, runner};
+use exercises::{Result, catalog, generate, grade, judge, lab, runner};
 
 /// The exercises of the book: without a command, shows the next one and checks it on every save
 #[derive(Parser)]
@@ -41,6 +41,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    #[command(flatten)]
+    Grade(grade::Grade),
     #[command(name = "__room", hide = true)]
     Room { spec: String },
     #[command(name = "__check", hide = true)]
@@ -68,6 +70,7 @@ fn run(command: Option<Command>) -> Result<ExitCode> {
             changed.iter().for_each(|path| println!("{}", path.display()));
             Ok(if check && !changed.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
         }
+        Some(Command::Grade(asked)) => grade::run(&asked),
         Some(Command::Room { spec }) => lab::room::enter(&spec),
         Some(Command::Check { name, program }) => judge::answer(&name, program),
     }

@@ -1,0 +1,141 @@
+//! One exercise of one submission: take the file, compile it, look.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use process::Result;
+
+use super::compile::Compiler;
+use super::hidden::{self, Hidden};
+use super::outcome::{CheckOutcome, ExerciseOutcome, Status};
+use super::submission::{Submission, Taken};
+use super::{needs, text};
+use crate::compile::Libraries;
+use crate::lab::{Lab, Limits};
+use crate::source::Variant;
+use crate::{Exercise, Failure, Verdict};
+
+/// What is the same for all submissions: the pristine tree.
+pub struct Examiner {
+    /// Ourselves, who make rooms.
+    pub tool: PathBuf,
+    /// Compiles.
+    pub compiler: Compiler,
+    /// What learners' files are compiled against, by the chapters' packages; or why it does not build.
+    pub libraries: BTreeMap<String, Result<Libraries>>,
+    /// The instructor's tests.
+    pub hidden: hidden::ByExercise,
+    /// What a program may take.
+    pub limits: Limits,
+}
+
+/// How all checks of an exercise went, without any of them being made.
+type All = (Status, String);
+
+impl Examiner {
+    /// Grades one exercise.
+    pub fn examine(&self, submission: &Submission, exercise: &Exercise) -> ExerciseOutcome {
+        let start = Instant::now();
+        let mut outcome = ExerciseOutcome {
+            name: exercise.name.clone(),
+            chapter: exercise.chapter.clone(),
+            points: 0,
+            possible: 0,
+            message: String::new(),
+            seconds: 0.0,
+            checks: self.blank(exercise),
+        };
+        if let Err((status, message)) = self.look(submission, exercise, &mut outcome.checks) {
+            outcome.message = text::clean(&message);
+            for check in &mut outcome.checks {
+                check.status = status;
+                check.message.clone_from(&outcome.message);
+            }
+        }
+        outcome.seconds = start.elapsed().as_secs_f64();
+        outcome.settle()
+    }
+
+    fn blank(&self, exercise: &Exercise) -> Vec<CheckOutcome> {
+        let check = |name: &str, possible, hidden, red| CheckOutcome {
+            name: name.to_owned(),
+            hidden,
+            status: Status::Failed,
+            points: 0,
+            possible,
+            message: String::new(),
+            seconds: 0.0,
+            red,
+        };
+        let is_red = |name: &str| exercise.about.red.iter().any(|red| red == name);
+        let own = exercise.checks().iter().map(|one| check(one.name, one.points, false, is_red(one.name)));
+        let hidden = self.hidden_of(exercise).iter().map(|test| check(&test.name, test.points, true, false));
+        own.chain(hidden).collect()
+    }
+
+    fn hidden_of(&self, exercise: &Exercise) -> &[Hidden] {
+        self.hidden.get(&exercise.name).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn look(&self, from: &Submission, exercise: &Exercise, checks: &mut [CheckOutcome]) -> Result<(), All> {
+        if let Some(reason) = needs::missing(exercise) {
+            return Err((Status::Skipped, reason));
+        }
+        let source = match from.take(exercise).map_err(|error| (Status::Error, error.to_string()))? {
+            Taken::Text(source) => source,
+            Taken::Refused(why) => return Err((Status::Failed, why)),
+        };
+        if source == exercise.source.render(&Variant::Starter).as_bytes() {
+            return Err((Status::Failed, "the file is as it was handed out".into()));
+        }
+        let machine = |failure: Failure| (Status::Error, failure.to_string());
+        let libraries = match self.libraries.get(&exercise.lab()) {
+            Some(Ok(libraries)) => libraries,
+            Some(Err(error)) => return Err((Status::Error, error.to_string())),
+            None => return Err((Status::Error, format!("{} was not built", exercise.lab()))),
+        };
+        let program = self.compiler.compile(&self.tool, libraries, exercise, &source).map_err(machine)?;
+        let program = program.map_err(|said| (Status::Failed, format!("it does not compile\n{said}")))?;
+        for (check, run) in checks.iter_mut().zip(self.runs(exercise, &program.program())) {
+            let start = Instant::now();
+            let verdict = catch_unwind(AssertUnwindSafe(run));
+            check.seconds = start.elapsed().as_secs_f64();
+            (check.status, check.message) = judged(verdict);
+        }
+        Ok(())
+    }
+
+    /// What makes the checks, in their order.
+    fn runs<'a>(&'a self, exercise: &'a Exercise, program: &Path) -> Vec<Box<dyn FnOnce() -> Verdict + 'a>> {
+        let own = exercise.checks().iter().map(|check| {
+            let program = program.to_owned();
+            let run = move || (check.run)(&self.lab(exercise, &program)?);
+            Box::new(run) as Box<dyn FnOnce() -> Verdict>
+        });
+        let hidden = self.hidden_of(exercise).iter().map(|test| {
+            let program = program.to_owned();
+            let run = move || {
+                let nonce = self.lab(exercise, &program)?.nonce();
+                test.run(&self.tool, &program, &exercise.name, &nonce, self.limits)
+            };
+            Box::new(run) as Box<dyn FnOnce() -> Verdict>
+        });
+        own.chain(hidden).collect()
+    }
+
+    fn lab(&self, exercise: &Exercise, program: &Path) -> Result<Lab, Failure> {
+        let lab = Lab::new(&self.tool, program)?.with_limits(self.limits);
+        Ok(if exercise.about.needs.iter().any(|need| need == "cgroup2") { lab.with_cgroup() } else { lab })
+    }
+}
+
+fn judged(verdict: std::thread::Result<Verdict>) -> (Status, String) {
+    match verdict {
+        Ok(Ok(())) => (Status::Passed, String::new()),
+        Ok(Err(failure @ Failure::Machine(_))) => (Status::Error, text::clean(&failure.to_string())),
+        Ok(Err(failure)) => (Status::Failed, text::clean(&failure.to_string())),
+        Err(_) => (Status::Error, "the check itself broke: this is a mistake of ours".into()),
+    }
+}

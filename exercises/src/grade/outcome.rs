@@ -1,0 +1,165 @@
+//! What a grading finds: for each submission, exercise and check.
+
+use serde::Serialize;
+
+/// How it went with one check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It holds.
+    Passed,
+    /// It does not.
+    Failed,
+    /// This machine lacks what the exercise needs: no points for anybody.
+    Skipped,
+    /// It could not be looked at: neither right nor wrong.
+    Error,
+}
+
+/// One check of one exercise of one submission.
+#[derive(Debug, Clone, Serialize)]
+pub struct CheckOutcome {
+    /// The check's name; of a hidden test, its file's.
+    pub name: String,
+    /// Is it one of the instructor's own?
+    pub hidden: bool,
+    /// How it went.
+    pub status: Status,
+    /// What was earned.
+    pub points: u32,
+    /// What could be.
+    pub possible: u32,
+    /// Why it is not passed, or why it earns nothing.
+    pub message: String,
+    /// How long it took.
+    pub seconds: f64,
+    /// Does the starter fail it? Only such a check shows that something was done.
+    #[serde(skip)]
+    pub red: bool,
+}
+
+/// One exercise of one submission.
+#[derive(Debug, Clone, Serialize)]
+pub struct ExerciseOutcome {
+    /// The exercise's name.
+    pub name: String,
+    /// Its chapter's directory.
+    pub chapter: String,
+    /// What was earned.
+    pub points: u32,
+    /// What could be.
+    pub possible: u32,
+    /// What holds for all its checks: the file is missing, does not compile, is the starter.
+    pub message: String,
+    /// How long it took, with compiling.
+    pub seconds: f64,
+    /// Its checks.
+    pub checks: Vec<CheckOutcome>,
+}
+
+/// One submission.
+#[derive(Debug, Clone, Serialize)]
+pub struct SubmissionOutcome {
+    /// Its name: the last part of its path.
+    pub name: String,
+    /// Its path, as it was given.
+    pub path: String,
+    /// Why it could not be graded at all.
+    pub error: Option<String>,
+    /// What was earned.
+    pub points: u32,
+    /// What could be.
+    pub possible: u32,
+    /// Its exercises, in the order of the book.
+    pub exercises: Vec<ExerciseOutcome>,
+}
+
+/// Everything.
+#[derive(Debug, Clone, Serialize)]
+pub struct Class {
+    /// The form of this report.
+    pub version: u32,
+    /// The submissions, as they were given.
+    pub submissions: Vec<SubmissionOutcome>,
+}
+
+impl ExerciseOutcome {
+    /// Sums up. What the starter passes as well (and every hidden test, of which that is not known) earns points only
+    /// if at least one check passes that the starter fails: who has done nothing gets nothing.
+    #[must_use]
+    pub fn settle(mut self) -> Self {
+        let done = self.checks.iter().any(|check| check.red && check.status == Status::Passed);
+        for check in &mut self.checks {
+            let passed = check.status == Status::Passed;
+            check.points = if passed && done { check.possible } else { 0 };
+            if passed && !done {
+                check.message = "no points: nothing passes that the starter fails".into();
+            }
+        }
+        self.points = self.checks.iter().map(|check| check.points).sum();
+        self.possible = self.checks.iter().map(|check| check.possible).sum();
+        self
+    }
+
+    /// How many of its checks went so.
+    pub fn count(&self, status: Status) -> usize {
+        self.checks.iter().filter(|check| check.status == status).count()
+    }
+
+    /// Are all of its checks passed?
+    pub fn is_solved(&self) -> bool {
+        self.count(Status::Passed) == self.checks.len()
+    }
+
+    /// What its checks are that went so.
+    pub fn has(&self, status: Status) -> bool {
+        self.count(status) > 0
+    }
+}
+
+impl Class {
+    /// Was everything graded?
+    pub fn is_whole(&self) -> bool {
+        let has_errors = |exercise: &ExerciseOutcome| exercise.has(Status::Error);
+        self.submissions.iter().all(|one| one.error.is_none() && !one.exercises.iter().any(has_errors))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exercise(checks: &[(bool, Status)]) -> ExerciseOutcome {
+        let check = |&(red, status): &(bool, Status)| CheckOutcome {
+            name: "c".into(),
+            hidden: false,
+            status,
+            points: 0,
+            possible: 2,
+            message: String::new(),
+            seconds: 0.0,
+            red,
+        };
+        let checks = checks.iter().map(check).collect();
+        let empty = String::new;
+        ExerciseOutcome {
+            name: empty(),
+            chapter: empty(),
+            points: 0,
+            possible: 0,
+            message: empty(),
+            seconds: 0.0,
+            checks,
+        }
+        .settle()
+    }
+
+    #[test]
+    fn who_does_nothing_gets_nothing() {
+        assert_eq!(exercise(&[(true, Status::Failed), (false, Status::Passed)]).points, 0);
+        assert_eq!(exercise(&[(true, Status::Passed), (false, Status::Passed)]).points, 4);
+        assert_eq!(exercise(&[(true, Status::Passed), (true, Status::Failed), (false, Status::Failed)]).points, 2);
+        assert_eq!(exercise(&[(true, Status::Skipped), (false, Status::Skipped)]).points, 0);
+        assert_eq!(exercise(&[(true, Status::Error), (false, Status::Passed)]).possible, 4);
+    }
+}
