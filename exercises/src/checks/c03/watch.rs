@@ -1,0 +1,70 @@
+//! A learner's engine runs in a room, started by a shell of ours, which then looks at the container from beside it:
+//! that shell is the host, as the container's maker sees it.
+
+use std::fs;
+
+use crate::Failure;
+use crate::lab::{Lab, Process, Running};
+
+/// An engine at work, whose container runs `sleep WORD`.
+pub struct Watched {
+    running: Running,
+    /// The container's process.
+    pub process: Process,
+}
+
+/// Starts the engine with the script's arguments. What it says goes to a file: the shell's own words are ours.
+const START: &str = r#"
+{ "$PROGRAM" "$@" > /lab/work/said 2>&1; echo "$?" > /lab/work/ended.new; mv /lab/work/ended.new /lab/work/ended; } &
+read -r pid
+"#;
+
+impl Watched {
+    /// Runs `before` in the room's shell, then the engine with `args`; waits until its container runs `sleep WORD`.
+    /// When told to [`look`](Self::look), the shell goes on with `after`, where `$pid` is the container's process.
+    pub fn start(lab: &Lab, before: &str, after: &str, args: &[&str], word: &str) -> Result<Self, Failure> {
+        let running = lab.start_sh(&format!("{before}\n{START}\n{after}"), args)?;
+        Self::wait(lab, running, args, word)
+    }
+
+    /// The same, where the shell and the engine are an ordinary user, with these ids.
+    pub fn start_as(
+        lab: &Lab,
+        (uid, gid): (u32, u32),
+        after: &str,
+        args: &[&str],
+        word: &str,
+    ) -> Result<Self, Failure> {
+        lab.file("script", format!("{START}\n{after}"))?;
+        let script = format!("exec unshare --user --map-user={uid} --map-group={gid} /bin/sh /lab/work/script \"$@\"");
+        let running = lab.start_sh(&script, args)?;
+        Self::wait(lab, running, args, word)
+    }
+
+    fn wait(lab: &Lab, mut running: Running, args: &[&str], word: &str) -> Result<Self, Failure> {
+        let what = format!("a container that runs `sleep {word}`");
+        let found = running.wait_for(&what, |running| {
+            let found = running.processes().into_iter().find(|process| process.argv == ["sleep", word]);
+            found.map(Some).or_else(|| lab.work().join("ended").exists().then_some(None))
+        })?;
+        let Some(process) = found else {
+            let read = |name: &str| fs::read_to_string(lab.work().join(name)).unwrap_or_default();
+            let (code, said) = (read("ended"), read("said"));
+            let seen = format!("exit code {}, before the program ran; it had said: {}", code.trim(), said.trim());
+            return Err(Failure::wrong(format!("the engine, started with {}", args.join(" ")), what, seen));
+        };
+        Ok(Self { running, process })
+    }
+
+    /// Has the shell look, and gives the lines that it says.
+    ///
+    /// # Errors
+    /// There is no room on this machine.
+    pub fn look(mut self) -> Result<Vec<String>, Failure> {
+        // Its numbers in all PID namespaces from ours on downwards: the second is the room's.
+        let numbers = self.process.status("NSpid").unwrap_or_default();
+        let pid = numbers.split_whitespace().nth(1).unwrap_or_default();
+        self.running.say(&format!("{pid}\n"));
+        Ok(self.running.finish()?.stdout.lines().map(str::to_owned).collect())
+    }
+}
