@@ -11,14 +11,14 @@
 //!
 //! Read: the book, chapter 3, "uts: the host name"; chapter 1, "The seam"; uts_namespaces(7), sethostname(2).
 
+#![allow(unused, reason = "until the gap is filled")]
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-#[allow(unused_imports, reason = "the missing methods need them")]
-use nix::{sched::CloneFlags, unistd::sethostname};
-#[allow(unused_imports, reason = "the missing methods need them")]
-use process::OrCall;
-use process::{Container, Error, Program, Result, Stage};
+use nix::sched::CloneFlags;
+use nix::unistd::sethostname;
+use process::{Container, Error, OrCall, Program, Result, Stage};
 
 /// The stage that gives the container a host name.
 struct HostName {

@@ -11,27 +11,17 @@
 //!
 //! Read: the book, chapter 3, "uts: the host name"; chapter 1, "The seam"; uts_namespaces(7), sethostname(2).
 
+//@ starter
+#![allow(unused, reason = "until the gap is filled")]
+
+//@ solution
+//@ end
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-//@ starter
-#[allow(unused_imports, reason = "the missing methods need them")]
-use nix::{sched::CloneFlags, unistd::sethostname};
-#[allow(unused_imports, reason = "the missing methods need them")]
-use process::OrCall;
-use process::{Container, Error, Program, Result, Stage};
-//@ solution
 use nix::sched::CloneFlags;
 use nix::unistd::sethostname;
 use process::{Container, Error, OrCall, Program, Result, Stage};
-//@ wrong in-the-parent
-use nix::sched::CloneFlags;
-use nix::unistd::sethostname;
-use process::{Child, Container, Error, OrCall, Program, Result, Stage};
-//@ wrong no-namespace
-use nix::unistd::sethostname;
-use process::{Container, Error, OrCall, Program, Result, Stage};
-//@ end
 
 /// The stage that gives the container a host name.
 struct HostName {
@@ -65,7 +55,7 @@ impl Stage for HostName {
         CloneFlags::CLONE_NEWUTS
     }
 
-    fn create_runtime(&mut self, _child: &Child) -> Result<()> {
+    fn create_runtime(&mut self, _child: &process::Child) -> Result<()> {
         sethostname(&self.name).or_call("sethostname", &self.name)
     }
     //@ wrong error-ignored

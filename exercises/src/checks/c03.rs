@@ -1,7 +1,10 @@
 //! Chapter 3: namespaces.
 
 mod host_name;
+mod id_maps;
 mod leaky_mounts;
+mod neighbour;
+mod two_processes;
 mod watch;
 
 use crate::check::Check;
@@ -10,7 +13,10 @@ use crate::check::Check;
 pub fn of(name: &str) -> Option<&'static [Check]> {
     Some(match name {
         "host_name" => &host_name::CHECKS,
+        "id_maps" => &id_maps::CHECKS,
         "leaky_mounts" => &leaky_mounts::CHECKS,
+        "neighbour" => &neighbour::CHECKS,
+        "two_processes" => &two_processes::CHECKS,
         _ => return None,
     })
 }
