@@ -1,0 +1,173 @@
+//! An archive that gets out: break it, then close the way.
+//!
+//! An engine unpacks archives that strangers made, with its own rights. `smuggle naive ROOT < ARCHIVE` unpacks one into the
+//! directory ROOT. It refuses names with `..` and absolute names, and believes that to be enough.
+//!
+//! 1. **Break.** Write [`attack`]: an archive that makes `naive` write a file outside of ROOT. `smuggle make FILE WORD` writes
+//!    it to its standard output; FILE is the absolute path that the naive unpacker shall be made to write WORD to. Its
+//!    directory is there.
+//! 2. **Close.** `smuggle careful ROOT < ARCHIVE` is the same so far. Change [`careful`] so that no archive writes or reads
+//!    anything outside of ROOT. Honest archives must go on being unpacked: their links, too, are kept as they stand,
+//!    wherever they lead to. What is hostile may be refused or be kept inside, as you like.
+//!
+//! By hand: `smuggle make /tmp/out/owned gotcha > evil.tar`, then `smuggle naive root < evil.tar`.
+//! Read: the book, chapter 7, "Unpacking" and "Break it"; symlink(7), openat2(2).
+
+use std::fs;
+use std::io::{self, Error, Read, Write};
+use std::os::unix::fs::symlink;
+use std::path::{Component, Path, PathBuf};
+
+use tar::{Archive, Builder, EntryType, Header};
+
+/// An entry of an archive: its name, and what it is.
+enum Item {
+    Directory(PathBuf),
+    File(PathBuf, String),
+    /// A symbolic link and its target, which may be anything.
+    Link(PathBuf, PathBuf),
+    /// A second name of a file of the archive.
+    HardLink(PathBuf, PathBuf),
+}
+
+fn main() -> io::Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["make", file, word] => write(&attack(Path::new(file), word)),
+        ["naive", root] => each_of_archive(|item| naive(Path::new(root), item)),
+        ["careful", root] => each_of_archive(|item| careful(Path::new(root), item)),
+        _ => Err(Error::other("smuggle make FILE WORD | naive ROOT | careful ROOT")),
+    }
+}
+
+/// The archive that gets `word` into `file`, an absolute path outside of the directory that it is unpacked into.
+fn attack(file: &Path, word: &str) -> Vec<Item> {
+    //@ starter
+    todo!("an archive that writes {word:?} into {file:?}, wherever it is unpacked")
+    //@ solution
+    let (directory, name) = (file.parent().expect("it is absolute"), file.file_name().expect("it is a file"));
+    vec![Item::Link("door".into(), directory.into()), Item::File(Path::new("door").join(name), word.into())]
+    //@ wrong dotdot
+    let up: PathBuf = std::iter::repeat_n("..", 20).collect();
+    vec![Item::File(up.join(file.strip_prefix("/").expect("it is absolute")), word.into())]
+    //@ end
+}
+
+/// Makes one entry in the directory `root`, and trusts it.
+fn naive(root: &Path, item: &Item) -> io::Result<()> {
+    match item {
+        Item::Directory(name) => fs::create_dir_all(root.join(name)),
+        Item::File(name, text) => fs::write(root.join(name), text),
+        Item::Link(name, target) => symlink(target, root.join(name)),
+        Item::HardLink(name, target) => fs::hard_link(root.join(target), root.join(name)),
+    }
+}
+
+/// Makes one entry in the directory `root`, and nothing outside of it.
+fn careful(root: &Path, item: &Item) -> io::Result<()> {
+    //@ starter
+    naive(root, item)
+    //@ solution
+    let (Item::Directory(name) | Item::File(name, _) | Item::Link(name, _) | Item::HardLink(name, _)) = item;
+    no_link_above(root, name)?;
+    if let Item::HardLink(_, target) = item {
+        no_link_above(root, target)?;
+    }
+    let path = root.join(name);
+    // Nothing is written through what is there: it is replaced.
+    match fs::symlink_metadata(&path) {
+        Ok(found) if !found.is_dir() => fs::remove_file(&path)?,
+        _ => {}
+    }
+    naive(root, item)
+    //@ wrong only-absolute
+    if let Item::Link(_, target) = item
+        && target.is_absolute()
+        && !target.starts_with("/usr")
+    {
+        return Ok(());
+    }
+    naive(root, item)
+    //@ wrong last-part-forgotten
+    let (Item::Directory(name) | Item::File(name, _) | Item::Link(name, _) | Item::HardLink(name, _)) = item;
+    no_link_above(root, name)?;
+    if let Item::HardLink(_, target) = item {
+        no_link_above(root, target)?;
+    }
+    naive(root, item)
+    //@ wrong hard-links-forgotten
+    let (Item::Directory(name) | Item::File(name, _) | Item::Link(name, _) | Item::HardLink(name, _)) = item;
+    no_link_above(root, name)?;
+    let path = root.join(name);
+    if fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink()) {
+        fs::remove_file(&path)?;
+    }
+    naive(root, item)
+    //@ wrong no-links-at-all
+    match item {
+        Item::Link(..) | Item::HardLink(..) => Err(Error::other("no links, please")),
+        _ => naive(root, item),
+    }
+    //@ end
+}
+//@ solution
+
+/// An error if a directory above this name is a link.
+fn no_link_above(root: &Path, name: &Path) -> io::Result<()> {
+    for step in name.ancestors().skip(1) {
+        if !step.as_os_str().is_empty() && root.join(step).is_symlink() {
+            return Err(Error::other(format!("{step:?} is a link")));
+        }
+    }
+    Ok(())
+}
+//@ starter, wrong only-absolute, wrong no-links-at-all
+//@ end
+
+/// Reads the archive on the standard input, and refuses names that lead out by themselves.
+fn each_of_archive(mut unpack: impl FnMut(&Item) -> io::Result<()>) -> io::Result<()> {
+    for entry in Archive::new(io::stdin().lock()).entries()? {
+        let mut entry = entry?;
+        let (name, link) = (entry.path()?.into_owned(), entry.link_name()?.unwrap_or_default().into_owned());
+        let mut text = String::new();
+        entry.read_to_string(&mut text)?;
+        let item = match entry.header().entry_type() {
+            EntryType::Directory => Item::Directory(checked(name)?),
+            EntryType::Regular => Item::File(checked(name)?, text),
+            EntryType::Symlink => Item::Link(checked(name)?, link),
+            EntryType::Link => Item::HardLink(checked(name)?, checked(link)?),
+            other => return Err(Error::other(format!("{name:?} is a {other:?}"))),
+        };
+        unpack(&item)?;
+    }
+    Ok(())
+}
+
+fn checked(name: PathBuf) -> io::Result<PathBuf> {
+    let is_good = name.components().all(|part| matches!(part, Component::Normal(_)));
+    if is_good { Ok(name) } else { Err(Error::other(format!("the name {name:?} leads out"))) }
+}
+
+/// Writes an archive to the standard output.
+fn write(items: &[Item]) -> io::Result<()> {
+    let mut archive = Builder::new(io::stdout().lock());
+    for item in items {
+        let (kind, name, link, text) = match item {
+            Item::Directory(name) => (EntryType::Directory, name, None, ""),
+            Item::File(name, text) => (EntryType::Regular, name, None, text.as_str()),
+            Item::Link(name, target) => (EntryType::Symlink, name, Some(target), ""),
+            Item::HardLink(name, target) => (EntryType::Link, name, Some(target), ""),
+        };
+        let mut header = Header::new_ustar();
+        // Not by set_path(), which is honest, and refuses names with `..`.
+        let name = name.as_os_str().as_encoded_bytes();
+        header.as_mut_bytes()[..name.len()].copy_from_slice(name);
+        link.map_or(Ok(()), |link| header.set_link_name_literal(link.as_os_str().as_encoded_bytes()))?;
+        header.set_entry_type(kind);
+        header.set_mode(0o755);
+        header.set_size(text.len() as u64);
+        header.set_cksum();
+        archive.append(&header, text.as_bytes())?;
+    }
+    archive.into_inner()?.flush()
+}
