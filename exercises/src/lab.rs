@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 pub use family::Process;
-use running::Panicked;
+pub(crate) use running::Panicked;
 pub(crate) use running::Stream;
 pub use running::{Output, Running, STOP};
 pub use spec::{Limits, PROGRAM, Spec, WORK};
@@ -58,7 +58,8 @@ impl Lab {
     /// # Errors
     /// No directory for it.
     pub fn new(tool: &Path, program: &Path) -> Result<Self, Failure> {
-        let dir = TempDir::with_prefix(format!("{PREFIX}{}-", std::process::id())).map_err(|error| Failure::Machine(format!("mkdtemp: {error}")))?;
+        let dir = TempDir::with_prefix(format!("{PREFIX}{}-", std::process::id()))
+            .map_err(|error| Failure::Machine(format!("mkdtemp: {error}")))?;
         let mut lab = Self::within(tool, program, &dir.keep());
         lab.own = true;
         fs::create_dir(lab.work()).map_err(|error| Failure::Machine(format!("mkdir: {error}")))?;

@@ -55,7 +55,7 @@ pub struct Running {
 }
 
 /// Where a program's last words are kept if they are those of a panic.
-pub(super) type Panicked = Arc<Mutex<Option<String>>>;
+pub(crate) type Panicked = Arc<Mutex<Option<String>>>;
 
 /// What comes on a stream, as far as the limit goes.
 pub(crate) struct Stream {
