@@ -8,7 +8,7 @@ use harness::{has_cgroup_v2, lacks};
 use process::{Error, OrCall, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{self, root};
+use crate::catalog::{self, Kind, root};
 use crate::{Exercise, Failure, Lab, Verdict};
 
 /// What one check found.
@@ -55,8 +55,13 @@ pub fn place(exercise: &Exercise) -> Place {
 
 /// Checks a program on this machine; `tool` is the runner itself.
 pub fn here(exercise: &Exercise, tool: &Path, program: &Path) -> Vec<Found> {
+    let not_yet = not_yet(exercise, tool, program);
     let look = |check: &crate::Check| {
         let start = Instant::now();
+        if let Some(failure) = not_yet.clone() {
+            let (check, points) = (check.name.to_owned(), check.points);
+            return Found { check, points, verdict: Err(failure), took: start.elapsed() };
+        }
         let lab = Lab::new(tool, program);
         let needs_group = exercise.about.needs.iter().any(|need| need == CGROUP2);
         let lab = lab.map(|lab| if needs_group { lab.with_cgroup() } else { lab });
@@ -64,6 +69,45 @@ pub fn here(exercise: &Exercise, tool: &Path, program: &Path) -> Vec<Found> {
         Found { check: check.name.to_owned(), points: check.points, verdict, took: start.elapsed() }
     };
     exercise.checks().iter().map(look).collect()
+}
+
+/// What a prediction's program says: a line `question = answer` for each.
+pub struct Answers {
+    /// All lines.
+    pub text: String,
+    /// The questions without an answer yet.
+    pub open: Vec<String>,
+}
+
+/// The answers that stand in a prediction.
+///
+/// # Errors
+/// There is no room on this machine.
+pub fn answers(tool: &Path, program: &Path) -> Result<Answers, Failure> {
+    let text = Lab::new(tool, program)?.run(&[])?.stdout.trim_end().to_owned();
+    let lines = text.lines().filter_map(|line| line.split_once('='));
+    let open = lines.filter(|(_, answer)| answer.contains('?') || answer.trim().is_empty());
+    let open = open.map(|(question, _)| question.trim().to_owned()).collect();
+    Ok(Answers { text, open })
+}
+
+/// Nothing is revealed before every question has an answer.
+fn not_yet(exercise: &Exercise, tool: &Path, program: &Path) -> Option<Failure> {
+    if exercise.about.kind != Kind::Predict {
+        return None;
+    }
+    match answers(tool, program) {
+        Err(failure) => Some(failure),
+        Ok(Answers { open, .. }) if open.is_empty() => None,
+        Ok(Answers { open, .. }) => {
+            let failure =
+                Failure::wrong("your answers", "one to every question", format!("none yet to {}", open.join(", ")));
+            Some(
+                failure
+                    .note("Guess if you must. Your first answers are recorded; then the experiment is made and shown."),
+            )
+        }
+    }
 }
 
 /// A panic says more than that its exit code is 101.

@@ -8,7 +8,6 @@ use process::{OrCall, Result};
 use crate::catalog::Kind;
 use crate::compile::{Libraries, target_dir};
 use crate::judge::{self, Found, Place};
-use crate::lab::Lab;
 use crate::source::Variant;
 use crate::{Exercise, State};
 
@@ -73,10 +72,10 @@ pub fn attempt(exercise: &Exercise, state: &mut State, known: &mut Known) -> Res
     Ok(Attempt::Checked { found, untouched, recorded })
 }
 
-/// A prediction's answers are kept before the check shows what the kernel does; unanswered ones are no answers.
+/// A prediction's answers are kept before the check shows what the kernel does; open questions are no answers.
 fn record(exercise: &Exercise, state: &mut State, program: &std::path::Path) -> Result<bool> {
-    let said = Lab::new(&judge::tool()?, program).and_then(|lab| lab.run(&[]));
-    let Ok(said) = said else { return Ok(false) };
-    let open = said.stdout.lines().any(|line| line.trim_end().ends_with("= ?") || line.trim_end().ends_with('='));
-    if open || said.stdout.trim().is_empty() { Ok(false) } else { state.record(exercise, said.stdout.trim_end()) }
+    match judge::answers(&judge::tool()?, program) {
+        Ok(answers) if answers.open.is_empty() && !answers.text.is_empty() => state.record(exercise, &answers.text),
+        _ => Ok(false),
+    }
 }

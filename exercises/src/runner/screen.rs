@@ -50,7 +50,7 @@ pub fn outcome(exercise: &Exercise, attempt: &Attempt, state: &State) -> String 
             if *recorded {
                 text += "Your prediction is recorded. Now the experiment:\n";
             }
-            text += &found.iter().map(line).collect::<String>();
+            text += &lines(found);
             if trouble(found).is_some() {
                 text += "  `doctor` says what this machine lacks\n";
             } else if attempt.passed() {
@@ -63,6 +63,19 @@ pub fn outcome(exercise: &Exercise, attempt: &Attempt, state: &State) -> String 
             text
         }
     }
+}
+
+/// All lines; what several checks say in the same words is said once.
+fn lines(found: &[Found]) -> String {
+    let words = |found: &Found| found.verdict.as_ref().err().map(ToString::to_string);
+    let mut text = String::new();
+    for (number, one) in found.iter().enumerate() {
+        let again = found[number + 1..].iter().any(|other| words(one).is_some() && words(other) == words(one));
+        let line = line(one);
+        text += if again { line.lines().next().unwrap_or_default() } else { line.trim_end() };
+        text.push('\n');
+    }
+    text
 }
 
 /// A line for each check, and its words if it does not pass.

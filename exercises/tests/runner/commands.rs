@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use exercises::catalog::Kind;
 use exercises::source::Variant;
 use harness::{Outcome, Suite};
 
@@ -16,6 +17,8 @@ pub fn add(suite: Suite) -> Suite {
         .needs(&["userns"])
         .user("reset keeps what was there, every time", reset)
         .user("our solution is shown to who has one", solution)
+        .needs(&["userns"])
+        .user("a prediction is recorded before anything is revealed", prediction)
         .needs(&["userns"])
         .user("what does not compile is the compiler's to tell", compiler)
         .user("bad input is told, and loses nothing", bad_input)
@@ -92,6 +95,29 @@ fn solution() -> Outcome {
     learner.save(0, &Variant::Solution)?;
     learner.runner(&["run"]).run()?.ok()?;
     assert_eq!(learner.runner(&["solution", name]).run()?.ok()?.stdout, ours);
+    Ok(())
+}
+
+fn prediction() -> Outcome {
+    let learner = Learner::new()?;
+    let number = learner.number_of(|exercise| exercise.about.kind == Kind::Predict)?;
+    let name = &learner.exercise(number).name;
+    let wrong = Variant::Wrong(learner.exercise(number).about.wrong[0].name.clone());
+    let done = learner.runner(&["run", name]).run()?.code(1)?.stdout_has("one to every question")?;
+    assert!(!done.stdout.contains("recorded. Now"), "{}", done.stdout);
+    learner.save(number, &wrong)?;
+    learner
+        .runner(&["run", name])
+        .run()?
+        .code(1)?
+        .stdout_has("Your prediction is recorded.")?
+        .stdout_has("expected:")?;
+    // Once: what is changed after the kernel has spoken is no prediction.
+    learner.save(number, &Variant::Solution)?;
+    let done = learner.runner(&["run", name]).run()?.ok()?.stdout_has("You predicted first:")?;
+    assert!(!done.stdout.contains("recorded. Now"), "{}", done.stdout);
+    let state = fs::read_to_string(learner.dir().join("progress/state.json"))?;
+    assert!(state.contains("\"predicted\": \""), "{state}");
     Ok(())
 }
 

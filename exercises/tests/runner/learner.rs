@@ -42,6 +42,10 @@ impl Learner {
         &self.all[number]
     }
 
+    pub fn number_of(&self, is_it: impl Fn(&Exercise) -> bool) -> Outcome<usize> {
+        Ok(self.all.iter().position(is_it).ok_or("there is no such exercise")?)
+    }
+
     pub fn file(&self, number: usize) -> PathBuf {
         self.sandbox.path().join(self.exercise(number).path())
     }
