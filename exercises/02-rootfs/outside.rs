@@ -1,0 +1,40 @@
+//! A root with an open door.
+//!
+//! `outside ROOT COMMAND…` makes a directory the root of a program. The program is left standing where the engine
+//! stood, and that is outside: no path that begins with `/` leads there, but every other path does. Whoever is inside
+//! leaves with one `cd`.
+//!
+//! First get out yourself, with a shell and nothing else. Then mend `enter`: the program shall stand in `/` of its new
+//! root. ROOT may be an absolute path or a relative one.
+//!
+//! Try: `cargo run -p step02 -- mkroot /tmp/small sh ls cat`, then, as root, from your home directory,
+//! `cargo run -q -p lab02 --bin outside -- /tmp/small sh`. There compare `ls /` with `ls` and with `ls ..`.
+//! As an ordinary user put `unshare -r` before the program's file, which is target/debug/outside.
+//!
+//! Read: the book, chapter 2, "chroot"; chroot(2), the notes.
+
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use nix::unistd::{chdir, chroot, getcwd};
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let [root, command, rest @ ..] = words.as_slice() else {
+        eprintln!("usage: outside ROOT COMMAND…");
+        return ExitCode::from(125);
+    };
+    if let Err(errno) = enter(Path::new(root)) {
+        eprintln!("outside: enter {root}: {errno}");
+        return ExitCode::from(125);
+    }
+    let error = Command::new(command).args(rest).exec();
+    eprintln!("outside: {command}: {error}");
+    ExitCode::from(127)
+}
+
+/// Makes the directory the root of this process, and stands in it.
+fn enter(root: &Path) -> nix::Result<()> {
+    chroot(root)
+}
