@@ -14,7 +14,7 @@
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
-use nix::unistd::{Gid, Uid, setegid, seteuid, setgid, setgroups, setresgid, setresuid, setuid};
+use nix::unistd::{Gid, Uid, setgid, setuid};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();

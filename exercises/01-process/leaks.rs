@@ -21,7 +21,6 @@ use std::process::{Command, ExitCode};
 
 use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::Mode;
-use process::sys;
 
 /// What the engine has open while a program runs.
 struct Engine {

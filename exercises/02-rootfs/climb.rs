@@ -8,7 +8,8 @@
 //! `climb out` leaves it. Write `enter` anew so that no chroot leads out again. The command must still be root, stand
 //! in `/` of ROOT, and find there what ROOT has. The right that the escape needs is hard to take from root; think of
 //! what lies above the root, and of chapter 3's pivot_root(2), which changes that. You may make a mount namespace.
-//! What a mounted /proc shows of other processes is not asked for here.
+//! What a mounted /proc shows of other processes is not asked for here. The calls are in nix::unistd, nix::mount and
+//! nix::sched.
 //!
 //! Try: `cargo run -p step02 -- mkroot /tmp/small sh ls cat` and `cp target/debug/climb /tmp/small/`, then, as root,
 //! `chroot /tmp/small /climb out /etc/hostname` and `target/debug/climb in /tmp/small /climb out /etc/hostname`.
@@ -20,12 +21,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sched::{CloneFlags, unshare};
-use nix::sys::stat::Mode;
-use nix::unistd::{chdir, chroot, fchdir, mkdir, pivot_root};
+use nix::unistd::{chdir, chroot};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();

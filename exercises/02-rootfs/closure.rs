@@ -9,8 +9,8 @@
 //! - For a script: the program in its first line, and what that needs. `#!/usr/bin/env NAME` needs two programs.
 //!
 //! A library or a program that is nowhere is an error: a root that lacks something must not look complete. `Elf::parse`
-//! and `script::parse` do the reading. That the chapter's own `Loader` answers all of this in one call is true; you
-//! learn more without it.
+//! and `rootfs::script::parse` do the reading, `rootfs::programs::find` looks a program up. That the chapter's own
+//! `Loader` answers all of this in one call is true; you learn more without it.
 //!
 //! Try: `cargo run -q -p lab02 --bin closure -- /bin/ls /tmp/one`, `find /tmp/one -type f`, and, as root,
 //! `chroot /tmp/one /bin/ls -R /`.
@@ -18,14 +18,13 @@
 //! Read: the book, chapter 2, "A program is not one file" and "Where libraries lie"; ld.so(8); execve(2), scripts.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use process::{Error, OrCall, Result};
+use process::{OrCall, Result};
 use rootfs::elf::{Abi, Elf};
-use rootfs::{ldconf, programs, script};
+use rootfs::ldconf;
 
 fn main() -> ExitCode {
     let words: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
@@ -62,5 +61,8 @@ fn directories(abi: Abi) -> impl Iterator<Item = PathBuf> {
 
 /// All files that the program needs besides itself, by their absolute paths.
 fn needs(program: &Path) -> Result<BTreeSet<PathBuf>> {
-    todo!("what {program:?} needs, and what that needs")
+    let bytes = fs::read(program).or_call("read", program.display())?;
+    let elf = Elf::parse(&bytes)?;
+    let places: Vec<_> = directories(elf.abi).collect();
+    todo!("the files that {elf:?} names, from {places:?}, and what those name")
 }

@@ -17,7 +17,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use nix::unistd::{chdir, chroot, getcwd};
+use nix::unistd::chroot;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();

@@ -14,7 +14,13 @@
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
-use nix::unistd::{Gid, Uid, setegid, seteuid, setgid, setgroups, setresgid, setresuid, setuid};
+//@ starter
+use nix::unistd::{Gid, Uid, setgid, setuid};
+//@ solution
+use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
+//@ wrong way-back
+use nix::unistd::{Gid, Uid, setegid, seteuid, setgroups};
+//@ end
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();

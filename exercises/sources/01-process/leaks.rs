@@ -21,7 +21,9 @@ use std::process::{Command, ExitCode};
 
 use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::Mode;
+//@ solution
 use process::sys;
+//@ end
 
 /// What the engine has open while a program runs.
 struct Engine {

@@ -16,10 +16,14 @@
 
 use std::process::ExitCode;
 
+//@ solution
 use nix::errno::Errno;
+//@ end
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{SigSet, Signal, kill};
+//@ solution
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+//@ end
 use nix::unistd::{ForkResult, Pid};
 use process::{Program, sys};
 

@@ -17,7 +17,13 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
+//@ starter
+use nix::unistd::chroot;
+//@ solution
+use nix::unistd::{chdir, chroot};
+//@ wrong same-path
 use nix::unistd::{chdir, chroot, getcwd};
+//@ end
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();

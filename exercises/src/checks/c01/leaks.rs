@@ -17,9 +17,7 @@ const EXPECTED: &str = "0, 1, 2";
 fn own(lab: &Lab) -> Verdict {
     let word = lab.nonce();
     let mut running = lab.start(&[WORK, "sh", "-c", WAITS, &word])?;
-    let note = "the others are what the engine itself has opened: they were not marked close-on-exec when it executed \
-                the program";
-    look(&mut running, &word, note)
+    look(&mut running, &word, None)
 }
 
 fn inherited(lab: &Lab) -> Verdict {
@@ -27,11 +25,10 @@ fn inherited(lab: &Lab) -> Verdict {
     let number = lab.number(5, 9).to_string();
     let script = "n=$1; shift; eval \"exec $n< /etc/passwd\"; exec \"$PROGRAM\" \"$@\"";
     let mut running = lab.start_sh(script, &[&number, WORK, "sh", "-c", WAITS, &word])?;
-    let note = format!("descriptor {number} is not the engine's own: the engine's caller had left it open");
-    look(&mut running, &word, &note)
+    look(&mut running, &word, Some(&number))
 }
 
-fn look(running: &mut Running, word: &str, note: &str) -> Verdict {
+fn look(running: &mut Running, word: &str, given: Option<&str>) -> Verdict {
     let process = waiting(running, word)
         .map_err(|failure| failure.note("did the program have its standard output? 0, 1 and 2 must stay open"))?;
     let entries = fs::read_dir(format!("/proc/{}/fd", process.pid))
@@ -48,6 +45,14 @@ fn look(running: &mut Running, word: &str, note: &str) -> Verdict {
         if *number < 3 { number.to_string() } else { format!("{number} -> {}", target.display()) }
     });
     let seen = shown.collect::<Vec<_>>().join(", ");
+    let note = match given.filter(|given| numbers.iter().any(|number| number.to_string() == **given)) {
+        Some(given) => format!("descriptor {given} is not the engine's own: the engine's caller had left it open"),
+        None => {
+            "the others are what the engine itself has opened: they were not marked close-on-exec when it executed \
+                 the program"
+                .to_owned()
+        }
+    };
     Err(Failure::wrong("the program's descriptors, in /proc/PID/fd", EXPECTED, seen).note(note))
 }
 

@@ -24,8 +24,8 @@ fn compare(lab: &Lab, question: &str, experiment: &str, note: &str) -> Verdict {
         }
         Some(answer) if answer.eq_ignore_ascii_case(shown) => Ok(()),
         Some(answer) => {
-            Err(Failure::wrong(format!("your answer to `{question}`: what the kernel showed"), shown, answer)
-                .note(note))
+            let (shown, answer) = (format!("{shown}, as the kernel showed"), format!("{answer}, your answer"));
+            Err(Failure::wrong(format!("`{question}`"), shown, answer).note(note))
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use super::root;
+use super::{or_panic, root};
 use crate::check::{Check, Failure, Verdict, same, that};
 use crate::lab::{Lab, Output, WORK};
 
@@ -50,7 +50,7 @@ fn out(lab: &Lab) -> Verdict {
     let note = "`..` ends at the root of the process, if a walk meets it. The working directory must be above the root \
                 before you go up";
     that(scene.is_out(&done), "`climb out FILE` in a chroot; FILE lies outside", "the file's text", seen)
-        .map_err(|failure| failure.note(note))
+        .map_err(|failure| failure.note(or_panic(done.code, note)))
 }
 
 fn closed(lab: &Lab) -> Verdict {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rootfs::elf::Elf;
 use rootfs::loader::Loader;
 
-use super::header;
+use super::{header, or_panic};
 use crate::check::{Check, Failure, Verdict, that};
 use crate::lab::{Lab, WORK};
 
@@ -27,8 +27,12 @@ fn pack(lab: &Lab, program: &str) -> Result<BTreeSet<PathBuf>, Failure> {
     let done = lab.run(&[program, &format!("{WORK}/root")])?;
     let what = format!("the exit code of `closure {program} {WORK}/root`");
     let seen = format!("{}: {}", done.code, done.stderr.trim());
-    let note = "if it is a script, its first line names a program; a script is no ELF file";
-    that(done.code == 0, &what, "0", seen).map_err(|failure| failure.note(note))?;
+    let note = if program.starts_with(WORK) {
+        "its first line names a program; a script is no ELF file"
+    } else {
+        "what it complained of stands after the exit code"
+    };
+    that(done.code == 0, &what, "0", seen).map_err(|failure| failure.note(or_panic(done.code, note)))?;
     let mut files = BTreeSet::new();
     list(&lab.work().join("root"), &mut files);
     Ok(files)
@@ -128,5 +132,5 @@ fn missing(lab: &Lab) -> Verdict {
         "an error, such as 1",
         seen,
     )
-    .map_err(|failure| failure.note("a root that lacks something must not look complete"))
+    .map_err(|failure| failure.note(or_panic(done.code, "a root that lacks something must not look complete")))
 }

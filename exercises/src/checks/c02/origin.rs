@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use super::header;
+use super::{header, or_panic};
 use crate::check::{Check, Failure, Verdict};
 use crate::lab::{Lab, WORK};
 
@@ -52,7 +52,7 @@ impl<'a> Scene<'a> {
         };
         let what = format!("`origin {file}` in {WORK}/{cwd}, with LD_LIBRARY_PATH={variable:?}");
         let expected = if expected.is_empty() { "not found".into() } else { format!("the one {expected}") };
-        Err(Failure::wrong(what, expected, seen).note(note))
+        Err(Failure::wrong(what, expected, seen).note(or_panic(done.code, note)))
     }
 
     fn on_this_machine(&self, cwd: &str, path: &str) -> Option<PathBuf> {
