@@ -74,7 +74,7 @@ fn needs(program: &Path) -> Result<BTreeSet<PathBuf>> {
     let bytes = fs::read(program).or_call("read", program.display())?;
     let elf = Elf::parse(&bytes)?;
     let places: Vec<_> = directories(elf.abi).collect();
-    todo!("the files that {elf:?} names, from {places:?}, and what those name")
+    todo!("{:?} and {:?}, which lie in {places:?}, and what those need", elf.interpreter, elf.needed)
     //@ solution
     let mut needs = BTreeSet::new();
     let mut unread = vec![program.to_owned()];

@@ -26,11 +26,6 @@ pub fn of(name: &str) -> Option<&'static [Check]> {
     })
 }
 
-/// What learners are told who have not begun, or whose program panics.
-fn or_panic(code: i32, note: &str) -> &str {
-    if code == 101 { "exit code 101 is a panic: is the todo!() still there?" } else { note }
-}
-
 /// A root with these programs of this machine.
 fn root(dir: &Path, programs: &[&str]) -> Result<(), Failure> {
     let report = Recipe::new(programs.iter().copied()).build(dir);

@@ -63,7 +63,7 @@ fn end(lab: &Lab) -> Verdict {
     if done.stdout.trim() != "said" {
         return Err(said.note("0, 1 and 2 must stay open in the program"));
     }
-    let kept = fs::read_to_string(lab.work().join("exit")).unwrap_or_default();
+    let kept = lab.read("exit").unwrap_or_default();
     let note =
         "the engine's own descriptors must stay open in the engine: close-on-exec marks, and closes nothing here";
     let what = format!("the file `exit` in the engine's directory, after `exit {code}`");

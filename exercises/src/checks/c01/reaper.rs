@@ -21,8 +21,7 @@ const LONGEST: Duration = Duration::from_secs(2);
 const ASLEEP: u32 = 3;
 
 /// Why an init ends although its program goes on.
-const TOO_EARLY: &str =
-    "an orphan's end is not the end of the program (and exit code 101 is a panic: is the todo!() still there?)";
+const TOO_EARLY: &str = "an orphan's end is not the end of the program";
 
 /// The main child makes orphans, tells so, and waits for the end of its input.
 const MAIN: &str = "i=0; while [ $i -lt $1 ]; do (exec sleep 300 & ); i=$((i+1)); done; echo $0; read line; exit $2";

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use super::{or_panic, root};
+use super::root;
 use crate::check::{Check, Failure, Verdict, same, that};
 use crate::lab::{Lab, Output, WORK};
 
@@ -24,7 +24,7 @@ struct Scene<'a> {
 impl<'a> Scene<'a> {
     fn new(lab: &'a Lab) -> Result<Self, Failure> {
         let (name, secret) = (lab.nonce(), lab.nonce());
-        root(&lab.work().join("root"), &["sh", "cat", "nsenter"])?;
+        root(&lab.work().join("root"), &["sh", "cat", "id", "nsenter"])?;
         root(&lab.work().join("root/srv/inner"), &["sh", "cat"])?;
         let open = fs::Permissions::from_mode(0o777);
         fs::set_permissions(lab.work().join("root"), open)
@@ -50,7 +50,7 @@ fn out(lab: &Lab) -> Verdict {
     let note = "`..` ends at the root of the process, if a walk meets it. The working directory must be above the root \
                 before you go up";
     that(scene.is_out(&done), "`climb out FILE` in a chroot; FILE lies outside", "the file's text", seen)
-        .map_err(|failure| failure.note(or_panic(done.code, note)))
+        .map_err(|failure| failure.note(note))
 }
 
 fn closed(lab: &Lab) -> Verdict {
@@ -89,13 +89,13 @@ fn honest(lab: &Lab) -> Verdict {
     let (word, code) = (lab.nonce(), lab.number(2, 250));
     lab.file("root/marker", "inside")?;
     let script = format!(
-        "exec \"$PROGRAM\" in root sh -c 'read line < marker; : > /made; echo \"$line $0 $(pwd -P)\"; \
+        "exec \"$PROGRAM\" in root sh -c 'read line < marker; : > /made; echo \"$line $0 $(pwd -P) $(id -u)\"; \
          exit {code}' {word}"
     );
     let done = scene.sh(&script)?;
     let seen = format!("{}{}", done.stdout.trim(), done.stderr.trim());
     let note = "the root must be there as before: to be read, and to be written, with the command in its `/`";
-    same("what `marker`, the arguments and `pwd -P` are in the root", format!("inside {word} /"), seen)
+    same("what `marker`, the argument, `pwd -P` and `id -u` are in the root", format!("inside {word} / 0"), seen)
         .map_err(|failure| failure.note(note))?;
     same("the exit code", i64::from(code), i64::from(done.code))
 }
