@@ -11,9 +11,10 @@
 //! What a mounted /proc shows of other processes is not asked for here. The calls are in nix::unistd, nix::mount and
 //! nix::sched.
 //!
-//! Try: `cargo run -p step02 -- mkroot /tmp/small sh ls cat` and `cp target/debug/climb /tmp/small/`, then, as root,
-//! `chroot /tmp/small /climb out /etc/hostname` and `target/debug/climb in /tmp/small /climb out /etc/hostname`.
-//! As an ordinary user put `unshare -r` before both.
+//! Try: `cargo run -p step02 -- mkroot /tmp/small sh ls cat`, `cargo build -p lab02`, and
+//! `cp target/debug/climb /tmp/small/`. Then, as root, `chroot /tmp/small /climb out /etc/passwd` and
+//! `target/debug/climb in /tmp/small /climb out /etc/passwd`: whose users are these? As an ordinary user put `unshare -r`
+//! before both.
 //!
 //! Read: the book, chapter 2, "Break it"; pivot_root(2), `pivot_root(".", ".")`; mount_namespaces(7).
 

@@ -12,8 +12,9 @@
 //!
 //! The system's own directories, which would come last, are left out here.
 //!
-//! Try: `cargo run -q -p lab02 --bin origin -- FILE`, with a program of
-//! `cc main.c -Wl,-rpath,'$ORIGIN/lib' -Llib -lexample`, or any that `readelf -d` shows a RUNPATH of.
+//! Try: `cargo build -p lab02`, then `target/debug/origin FILE`, with a program of
+//! `cc main.c -Wl,-rpath,'$ORIGIN/lib' -Llib -lexample`, or any other of which `readelf -d` shows a RUNPATH. (`cargo run`
+//! sets LD_LIBRARY_PATH; you would see its directories first.)
 //!
 //! Read: the book, chapter 2, "Where libraries lie"; ld.so(8), "Dynamic string tokens".
 

@@ -7,9 +7,9 @@
 //! First get out yourself, with a shell and nothing else. Then mend `enter`: the program shall stand in `/` of its new
 //! root. ROOT may be an absolute path or a relative one.
 //!
-//! Try: `cargo run -p step02 -- mkroot /tmp/small sh ls cat`, then, as root, from your home directory,
+//! Try: `cargo run -p step02 -- mkroot /tmp/small sh ls cat`, then, as root,
 //! `cargo run -q -p lab02 --bin outside -- /tmp/small sh`. There compare `ls /` with `ls` and with `ls ..`.
-//! As an ordinary user put `unshare -r` before the program's file, which is target/debug/outside.
+//! As an ordinary user say `unshare -r target/debug/outside /tmp/small sh` after that.
 //!
 //! Read: the book, chapter 2, "chroot"; chroot(2), the notes.
 
