@@ -116,7 +116,9 @@ fn code(lab: &Lab) -> Verdict {
 
 fn signals(lab: &Lab) -> Verdict {
     let mut scene = Scene::new(lab, 2)?;
-    let main = children(&scene.running, scene.init.pid).into_iter().find(|child| child.argv[..1] == ["sh"]);
+    let main = children(&scene.running, scene.init.pid)
+        .into_iter()
+        .find(|child| child.argv.first().is_some_and(|name| name == "sh"));
     let main = main.ok_or_else(|| Failure::wrong("the main child", "a process below the init", "none"))?;
     scene.end(1)?;
     scene.settle(None).map_err(|failure| failure.note(TOO_EARLY))?;
