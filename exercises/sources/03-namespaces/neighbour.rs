@@ -8,7 +8,8 @@
 //! prints what it finds: the neighbour's key. You do not know which process the neighbour is.
 //!
 //! **Close the way.** Then mend [`recipe`], so that no program in a container gets at a neighbour's files. An honest
-//! program shall not notice: it still finds its own processes in `/proc`.
+//! program shall not notice: it still finds its own processes in `/proc`. (`SystemMounts` furnishes a root that is taken
+//! later. These containers keep the host's, so a mount of your own on `/proc` is what is needed.)
 //!
 //! By hand, after `cargo build -p lab03`: `unshare --map-root-user --mount sh`, in that shell `mount -t tmpfs k /run;
 //! echo mine > /run/key`. In a second such shell (`nsenter --target PID --user sh`) run `target/debug/neighbour run

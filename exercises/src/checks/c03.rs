@@ -5,7 +5,7 @@ mod id_maps;
 mod leaky_mounts;
 mod neighbour;
 mod two_processes;
-mod watch;
+pub mod watch;
 
 use crate::check::Check;
 

@@ -1,7 +1,7 @@
 //! An image whose links lead out of it, and the first fill of a volume from it.
 
 use crate::Failure;
-use crate::check::{Check, Verdict, that};
+use crate::check::{Check, Verdict, same, that};
 use crate::lab::{Lab, Output};
 
 pub const CHECKS: [Check; 4] = [
@@ -46,37 +46,44 @@ fn attack(lab: &Lab) -> Verdict {
     })
 }
 
-/// Fills volumes from images, each made by a script, and searches the volumes for the secret.
+/// Fills volumes from images, each made by a script; looks in each volume for the secret, and for a plain file that the
+/// image has at that place.
 fn search(lab: &Lab, images: &[&str], what: &str, note: &str) -> Verdict {
     let word = lab.nonce();
     let trial = |image: &&str| {
         format!(
             "rm -rf image volume; mkdir image volume; {image}\n\
              timeout 5 \"$PROGRAM\" fill /tmp/image /data /tmp/volume > said 2>&1\n\
-             find volume -type f -exec grep -l \"$word\" {{}} +\n"
+             if test \"$(find volume -type f -exec grep -l \"$word\" {{}} +)\"; then echo the secret of the host\n\
+             elif grep -qx plain volume/plain; then echo the plain file; else echo \"nothing: $(cat said)\"; fi\n"
         )
     };
-    let done = run(lab, &format!("secret\n{}true", images.iter().map(trial).collect::<String>()), &word)?;
-    let found: Vec<_> = done.stdout.lines().collect();
-    let seen = format!("the host's secret, as {}", found.join(" "));
-    that(found.is_empty(), what, "nothing of the host's", seen).map_err(|failure| failure.note(note))
+    let done = run(lab, &format!("secret\n{}", images.iter().map(trial).collect::<String>()), &word)?;
+    let expected = images.iter().map(|_| "the plain file").collect::<Vec<_>>().join("\n");
+    same(what, expected, done.stdout.trim().to_owned()).map_err(|failure| failure.note(note))
 }
 
 fn inside(lab: &Lab) -> Verdict {
     let images = [
-        "mkdir image/data && ln -s /tmp/host/secret image/data/absolute",
-        "mkdir -p image/data/deep && ln -s ../../../host/secret image/data/deep/relative",
-        "mkdir image/data && ln -s /tmp/host image/data/directory",
+        "mkdir image/data && echo plain > image/data/plain && ln -s /tmp/host/secret image/data/absolute",
+        "mkdir -p image/data/deep && echo plain > image/data/plain && ln -s ../../../host/secret image/data/deep/relative",
+        "mkdir image/data && echo plain > image/data/plain && ln -s /tmp/host image/data/directory",
     ];
-    let what = "volumes that were filled from a directory with links to a file and to a directory of the host";
-    search(lab, &images, what, "Reading by a path follows the link that stands there; lstat(2) tells that it is one.")
+    let what = "what got into the volume, from three directories with a plain file and a link to something of the host";
+    let note = "Reading by a path follows the link that stands there; lstat(2) tells that it is one. A link is copied as \
+                the link that it is.";
+    search(lab, &images, what, note)
 }
 
 fn on_the_way(lab: &Lab) -> Verdict {
-    let images = ["ln -s /tmp/host image/data", "mkdir image/x && ln -s ../../host image/x/y && ln -s x/y image/data"];
-    let what = "volumes that were filled from an image whose /data is a link to a directory of the host";
+    let images = [
+        "ln -s /tmp/host image/data && mkdir -p image/tmp/host && echo plain > image/tmp/host/plain",
+        "mkdir image/x image/host && ln -s ../../host image/x/y && ln -s x/y image/data && echo plain > image/host/plain",
+    ];
+    let what =
+        "what got into the volume, from two images whose /data is a link; in the container it leads to a plain file";
     let note = "Also the links in PATH are followed by whoever opens it: the engine does that on the host, where `/` is \
-                the host's, and `..` leads past the image.";
+                the host's, and `..` leads past the image. In the container they lead elsewhere.";
     search(lab, &images, what, note)
 }
 
