@@ -46,6 +46,10 @@ fn write_maps(child: &Child, uid: u32, gid: u32) -> Result<()> {
     put(child, "uid_map", &format!("{uid} {} 1\n", geteuid()))?;
     put(child, "gid_map", &format!("{gid} {} 1\n", getegid()))?;
     put(child, "setgroups", "deny")
+    //@ wrong deny-always
+    put(child, "setgroups", "deny")?;
+    put(child, "uid_map", &format!("{uid} {} 1\n", geteuid()))?;
+    put(child, "gid_map", &format!("{gid} {} 1\n", getegid()))
     //@ wrong turned-round
     if !geteuid().is_root() {
         put(child, "setgroups", "deny")?;
