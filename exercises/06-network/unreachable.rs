@@ -17,13 +17,18 @@
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
+use std::process::ExitCode;
 
 use ipnet::Ipv4Net;
 use network::netlink::{Netlink, VethPeer};
 use network::{Mac, netns, nft};
 use process::{OrCall, Result};
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    run().map_or_else(|error| process::cli::report(&error), |()| ExitCode::SUCCESS)
+}
+
+fn run() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [netns, subnet] = &words[..] else { panic!("unreachable NETNS SUBNET") };
     let subnet: Ipv4Net = subnet.parse().expect("a subnet, as 10.9.8.0/24");
