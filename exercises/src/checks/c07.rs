@@ -2,6 +2,7 @@
 
 mod archive;
 mod chain_id;
+mod five_layers;
 mod reference;
 mod smuggle;
 mod whiteout;
@@ -12,6 +13,7 @@ use crate::check::Check;
 pub fn of(name: &str) -> Option<&'static [Check]> {
     Some(match name {
         "chain_id" => &chain_id::CHECKS,
+        "five_layers" => &five_layers::CHECKS,
         "reference" => &reference::CHECKS,
         "smuggle" => &smuggle::CHECKS,
         "whiteout" => &whiteout::CHECKS,

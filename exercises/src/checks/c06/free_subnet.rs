@@ -67,7 +67,13 @@ fn larger(lab: &Lab) -> Verdict {
     let note = "A subnet is not free if it lies in something larger that is in use: look both ways.";
     // Four subnets of 256 addresses each are in one of 1024.
     let (route, expected) = (format!("10.{second}.0.0/22"), format!("10.{second}.4.0/24"));
-    asks(lab, "a larger route covers some", (&["default", &route], &[line.clone()]), Some(&expected), note)?;
+    asks(
+        lab,
+        "a larger route covers some",
+        (&["default", &route], std::slice::from_ref(&line)),
+        Some(&expected),
+        note,
+    )?;
     let third = lab.number(0, 255);
     let next = format!("pool 192.168.{third}.0/24 26");
     let lines = [line, next, format!("network 192.168.{third}.0/25")];
