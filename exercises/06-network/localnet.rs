@@ -13,10 +13,11 @@
 //!
 //! By hand, in a host of your own:
 //! ```text
-//! unshare --map-root-user --net --mount sh
+//! unshare --map-root-user --net --mount --pid --fork --mount-proc sh
 //! mount -t tmpfs none /run; ip netns add box; ip link set lo up
 //! target/debug/localnet start /run/netns/box 10.9.8.0/24 8080 80
-//! busybox httpd -p 127.0.0.1:7070 -h /usr/share
+//! mkdir -p www/cgi-bin; printf '#!/bin/sh\necho; echo you are $REMOTE_ADDR\n' > www/cgi-bin/who; chmod +x www/cgi-bin/who
+//! busybox httpd -p 127.0.0.1:7070 -h www
 //! nsenter --net=/run/netns/box target/debug/localnet attack 10.9.8.1 7070
 //! ```
 //! Read: the book, chapter 6, "The way in: published ports" and "Break it"; `route_localnet` in ip-sysctl; nft(8), "PRIORITY".

@@ -12,13 +12,13 @@
 //!
 //! By hand, in a host of your own, with a neighbour `world`:
 //! ```text
-//! unshare --map-root-user --net --mount sh
+//! unshare --map-root-user --net --mount --pid --fork --mount-proc sh
 //! mount -t tmpfs none /run; ip link set lo up; ip netns add box; ip netns add world
 //! ip link add uplink type veth peer name wire netns world; ip link set uplink up
 //! ip address add 192.0.2.2/24 dev uplink; inside="nsenter --net=/run/netns/"
 //! ${inside}world ip address add 192.0.2.1/24 dev wire; ${inside}world ip link set wire up
 //! target/debug/publish /run/netns/box 10.9.8.0/24 8080 80
-//! ${inside}box busybox httpd -p 80 -h /usr/share; ${inside}world busybox wget -qO- http://192.0.2.2:8080/
+//! ${inside}box busybox httpd -p 80 -h /etc; ${inside}world busybox wget -qO- http://192.0.2.2:8080/hostname
 //! ```
 //! Read: the book, chapter 6, "The way in: published ports"; nft(8).
 

@@ -7,7 +7,7 @@
 //!
 //! By hand, in a host of your own (a shell that is root in new namespaces):
 //! ```text
-//! unshare --map-root-user --net --mount sh
+//! unshare --map-root-user --net --mount --pid --fork --mount-proc sh
 //! mount -t tmpfs none /run; ip netns add box; ip link set lo up
 //! target/debug/unreachable /run/netns/box 10.9.8.0/24
 //! ip -brief link; nft list ruleset; nsenter --net=/run/netns/box ip route
