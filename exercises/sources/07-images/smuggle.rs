@@ -5,7 +5,7 @@
 //!
 //! 1. **Break.** Write [`attack`]: an archive that makes `naive` write a file outside of ROOT. `smuggle make FILE WORD` writes
 //!    it to its standard output; FILE is the absolute path that the naive unpacker shall be made to write WORD to. Its
-//!    directory is there.
+//!    directory will be there by then.
 //! 2. **Close.** `smuggle careful ROOT < ARCHIVE` is the same so far. Change [`careful`] so that no archive writes or reads
 //!    anything outside of ROOT. Honest archives must go on being unpacked: their links, too, are kept as they stand,
 //!    wherever they lead to. What is hostile may be refused or be kept inside, as you like.

@@ -23,7 +23,8 @@ fn printed(lab: &Lab, diff_ids: &[&str]) -> Result<Vec<String>, Failure> {
         return Ok(lines);
     }
     let said = format!("{} lines, exit code {}: {}", lines.len(), done.code, done.stderr.trim());
-    let failure = Failure::wrong("the chain ids", format_args!("{} lines, exit code 0", diff_ids.len()), said);
+    let expected = format!("a line for each of {} layers, exit code 0", diff_ids.len());
+    let failure = Failure::wrong("the chain ids", expected, said);
     Err(if done.code == 101 { failure.note("There is still a todo!() in it, or it panics.") } else { failure })
 }
 

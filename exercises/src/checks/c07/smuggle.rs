@@ -13,8 +13,8 @@ pub const CHECKS: [Check; 3] = [
 fn breaks(lab: &Lab) -> Verdict {
     let (name, word) = (lab.nonce(), lab.nonce());
     let script = r#"
-        mkdir outside root
         "$PROGRAM" make "/lab/work/outside/$1" "$2" > evil.tar || exit
+        mkdir outside root
         "$PROGRAM" naive root < evil.tar"#;
     let done = lab.sh(script, &[&name, &word])?;
     let expected = format!("{name} = {word}");

@@ -168,7 +168,7 @@ fn opaque(lab: &Lab) -> Verdict {
             };
         }
         Case {
-            what: ["an opaque mark before the entries", "one between the entries", "one behind the entries"][place],
+            what: ["an opaque mark before the entries", "an opaque mark between them", "an opaque mark behind them"][place],
             layers: [below(), archive],
             expected: lines([
                 "a/",
