@@ -2,10 +2,12 @@
 //!
 //! In the room the program is root, of a user namespace in which it is nobody special outside. It has a network with
 //! nothing but a loopback that is down, this machine's programs read-only, a fresh /proc, /sys, /dev and /tmp, and
-//! [`WORK`], which the check sees as [`Lab::work`]. It may make namespaces, mounts and links as it likes.
+//! [`WORK`], which the check sees as [`Lab::work`]. It may make namespaces, mounts and links as it likes; where it was
+//! given a control group, that is the top of its /sys/fs/cgroup, and its own to divide.
 
 pub mod family;
 pub mod files;
+mod group;
 pub mod room;
 mod running;
 mod spec;

@@ -14,6 +14,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, setrlimit};
 use process::{Child, Container, Exit, OrCall, Program, Result, Stage};
 
+use super::group::RoomGroup;
 use super::spec::{Limits, News, PROGRAM, Spec, WORK};
 
 /// Where the room's root is laid out, in a mount namespace of ours.
@@ -63,6 +64,9 @@ fn tell(mut report: impl Write, news: &News) {
 fn run(spec: &Spec, report: &File) -> Result<Exit> {
     process::sys::die_with_parent().or_call("prctl", "PR_SET_PDEATHSIG")?; // and with us, all that is in the room
     let was_root = nix::unistd::geteuid().is_root();
+    if spec.cgroup {
+        cgroups::delegate(); // from systemd, which knows us only as long as we are ourselves
+    }
     rootless::enter()?;
     // Also as root of a user namespace: the room's processes are counted apart, whoever else is in that one.
     let map = if was_root { IdMap::of_root() } else { all_of_ours() };
@@ -80,12 +84,14 @@ fn run(spec: &Spec, report: &File) -> Result<Exit> {
 /// The recipe of a room.
 fn container(spec: &Spec, map: IdMap, report: File) -> Container {
     let root = PathBuf::from(ROOT);
-    let new = CloneFlags::CLONE_NEWNS
+    let mut new = CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWPID
         | CloneFlags::CLONE_NEWNET
         | CloneFlags::CLONE_NEWIPC
         | CloneFlags::CLONE_NEWUTS;
-    let stages: Vec<Box<dyn Stage>> = vec![
+    new.set(CloneFlags::CLONE_NEWCGROUP, spec.cgroup);
+    let group = spec.cgroup.then(|| Box::new(RoomGroup::new(root.clone(), map.uids[0].outside, spec.limits)) as Box<_>);
+    let stages: [Box<dyn Stage>; 6] = [
         Box::new(UserNamespace::new(map)),
         Box::new(Isolation { flags: new, hostname: "lab".into(), boot_offset: 0 }),
         Box::new(BindRoot::new(root.clone())),
@@ -93,6 +99,8 @@ fn container(spec: &Spec, map: IdMap, report: File) -> Container {
         Box::new(PivotRoot::new(root)),
         Box::new(Bounds { limits: spec.limits, report }),
     ];
+    let mut stages = Vec::from(stages);
+    stages.splice(4..4, group); // behind the system mounts: it mounts something into their /sys
     let env = spec.env.iter().map(|(name, value)| (name.into(), value.into())).collect();
     let mut program = Program::new(&spec.argv, env);
     program.cwd = Some(WORK.into());

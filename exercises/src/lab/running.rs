@@ -174,7 +174,8 @@ impl Running {
         if let Some(first) = self.first_process() {
             let _ = kill(Pid::from_raw(first), Signal::SIGKILL); // and with it, all that is in the room
         }
-        let deadline = Instant::now() + Duration::from_secs(2);
+        // Time enough to sweep up behind it, as for a group; who takes longer is ended too.
+        let deadline = Instant::now() + Duration::from_secs(self.limits.seconds.div_ceil(2));
         while Instant::now() < deadline && self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
             thread::sleep(GLANCE);
         }

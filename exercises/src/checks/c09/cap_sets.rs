@@ -97,7 +97,7 @@ fn told(set: &BTreeSet<String>) -> String {
     if set.is_empty() { "none".into() } else { set.iter().cloned().collect::<Vec<_>>().join(",") }
 }
 
-/// Of `CapInh:    0000000000000001` and so on, the five sets of each experiment.
+/// Of the lines `CapInh:` and so on, the five sets of each experiment.
 fn parse(text: &str) -> Vec<Vec<BTreeSet<String>>> {
     let bits = |line: &str| u64::from_str_radix(line.strip_prefix("Cap")?.split_whitespace().nth(1)?, 16).ok();
     let names = |bits: u64| {
