@@ -144,6 +144,16 @@ pub fn load() -> Result<Vec<Exercise>> {
     Ok(all)
 }
 
+/// The directories of the chapters' exercises: `01-process` and so on.
+///
+/// # Errors
+/// As readdir(3).
+pub fn chapters() -> Result<Vec<String>> {
+    let names = sorted(&root().join("exercises"))?.into_iter().filter(|path| path.is_dir());
+    let names = names.filter_map(|path| path.file_name()?.to_str().map(str::to_owned));
+    Ok(names.filter(|name| name.starts_with(|first: char| first.is_ascii_digit())).collect())
+}
+
 /// The exercise of this name.
 ///
 /// # Errors

@@ -99,8 +99,7 @@ fn all(args: &GradeArgs) -> Result<ExitCode> {
             return Ok(ExitCode::from(USAGE));
         }
     };
-    let mut chapters: Vec<_> = exercises.iter().map(|exercise| exercise.chapter.clone()).collect();
-    chapters.dedup();
+    let chapters = catalog::chapters()?;
     let open = |dir: &PathBuf| (dir.display().to_string(), Submission::open(dir, &chapters));
     let mut given: Vec<_> = args.dirs.iter().map(open).collect();
     distinguish(&mut given);

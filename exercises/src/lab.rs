@@ -5,6 +5,7 @@
 //! [`WORK`], which the check sees as [`Lab::work`]. It may make namespaces, mounts and links as it likes; where it was
 //! given a control group, that is the top of its /sys/fs/cgroup, and its own to divide.
 
+pub mod crowd;
 pub mod family;
 pub mod files;
 mod group;

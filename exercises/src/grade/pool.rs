@@ -1,9 +1,9 @@
 //! All submissions, several exercises at a time.
 
 use std::io::IsTerminal;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use process::Result;
@@ -12,7 +12,7 @@ use super::examine::Examiner;
 use super::outcome::{ExerciseOutcome, SubmissionOutcome};
 use super::submission::Submission;
 use crate::Exercise;
-use crate::lab::STOP;
+use crate::lab::{STOP, crowd};
 
 /// What was given, and the submission there, if there is one.
 pub type Given = (String, Result<Submission>);
@@ -35,30 +35,48 @@ pub fn grade(
     let sheets: Vec<_> = there.iter().map(|_| blank()).collect();
     let progress = Progress::new(there.len(), chosen.len());
     let next = AtomicUsize::new(0);
+    let again = Mutex::new(Vec::new());
     let work = || {
         while !STOP.load(Ordering::Relaxed) {
             let task = next.fetch_add(1, Ordering::Relaxed);
             let (which, what) = (task / chosen.len(), task % chosen.len());
             let Some(submission) = there.get(which) else { break };
+            let start = Instant::now();
             let outcome = examiner.examine(submission, chosen[what]);
-            let mut sheet = sheets[which].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if !outcome.is_solved() && crowd::by_others(start) {
+                locked(&again).push(task);
+                continue;
+            }
+            let mut sheet = locked(&sheets[which]);
             sheet.exercises[what] = Some(outcome);
             sheet.left -= 1;
             progress.tell(submission, &sheet);
         }
+    };
+    let alone = |task: usize| {
+        let (which, what) = (task / chosen.len(), task % chosen.len());
+        let mut sheet = locked(&sheets[which]);
+        sheet.exercises[what] = Some(examiner.examine(there[which], chosen[what]));
+        sheet.left -= 1;
+        progress.tell(there[which], &sheet);
     };
     std::thread::scope(|scope| {
         for _ in 0..jobs.max(1) {
             scope.spawn(work);
         }
     });
+    // What failed while somebody's fork bomb took the machine may have failed for that: once more, one by one.
+    locked(&again).drain(..).filter(|_| !STOP.load(Ordering::Relaxed)).for_each(alone);
     progress.end();
     if STOP.load(Ordering::Relaxed) {
         return None;
     }
-    let mut sheets =
-        sheets.into_iter().map(|sheet| sheet.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner));
+    let mut sheets = sheets.into_iter().map(|sheet| sheet.into_inner().unwrap_or_else(PoisonError::into_inner));
     Some(given.iter().map(|one| summed(one, &mut sheets)).collect())
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn summed((path, submission): &Given, sheets: &mut impl Iterator<Item = Sheet>) -> SubmissionOutcome {

@@ -71,3 +71,43 @@ pub fn more_than(dir: &Path, bytes: u64) -> bool {
 pub fn remove(dir: &Path) {
     let _ = Command::new("rm").arg("-rf").arg(dir).stdin(Stdio::null()).stderr(Stdio::null()).status();
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn no_link_leads_out_and_no_pipe_blocks() {
+        let outside = tempfile::tempdir().unwrap();
+        let canary = outside.path().join("canary");
+        fs::write(&canary, "sings").unwrap();
+        let work = tempfile::tempdir().unwrap();
+        symlink(&canary, work.path().join("file")).unwrap();
+        symlink(outside.path(), work.path().join("dir")).unwrap();
+        symlink("/there", work.path().join("inside")).unwrap();
+        assert!(Command::new("mkfifo").arg(work.path().join("pipe")).status().unwrap().success());
+        for name in ["file", "dir/canary", "pipe", ".", "../canary"] {
+            assert_eq!(read(work.path(), Path::new(name)), None, "{name}");
+            let _ = write(work.path(), Path::new(name), b"broken");
+        }
+        assert_eq!(fs::read_to_string(canary).unwrap(), "sings");
+        write(work.path(), Path::new("inside"), b"text").unwrap();
+        write(work.path(), Path::new("a/b"), b"text").unwrap();
+        for name in ["there", "inside", "a/b"] {
+            assert_eq!(read(work.path(), Path::new(name)).as_deref(), Some("text"), "{name}");
+        }
+    }
+
+    #[test]
+    fn how_much_there_is() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("a")).unwrap();
+        fs::write(dir.path().join("a/b"), [1; 100_000]).unwrap();
+        File::create(dir.path().join("hole")).unwrap().set_len(1 << 30).unwrap();
+        assert!(more_than(dir.path(), 50_000) && !more_than(dir.path(), 200_000));
+        remove(dir.path());
+        assert!(!dir.path().exists());
+    }
+}

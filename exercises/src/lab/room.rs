@@ -68,6 +68,7 @@ fn run(spec: &Spec, report: &File) -> Result<Exit> {
         cgroups::delegate(); // from systemd, which knows us only as long as we are ourselves
     }
     rootless::enter()?;
+    process::sys::die_with_parent().or_call("prctl", "PR_SET_PDEATHSIG")?; // and the room's init with us
     // Also as root of a user namespace: the room's processes are counted apart, whoever else is in that one.
     let map = if was_root { IdMap::of_root() } else { all_of_ours() };
     let owner = map.uids[0].outside;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::crowd;
 use super::family::{self, Process};
 use super::files;
 use super::spec::{Limits, News, PROGRAM, Spec};
@@ -215,6 +216,7 @@ impl Running {
         let measure = self.measured.elapsed() > MEASURE;
         if measure {
             self.measured = Instant::now();
+            crowd::note(&family);
         }
         Some(if self.start.elapsed() > Duration::from_secs(limits.seconds) {
             format!("it took longer than {} s", limits.seconds)
