@@ -19,6 +19,7 @@ pub mod submission;
 mod sys;
 mod terminal;
 mod text;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,9 +29,10 @@ use std::thread::available_parallelism;
 
 use clap::{Args, Subcommand};
 use process::{Error, OrCall, Result};
+use tempfile::TempDir;
 
 use crate::compile::Libraries;
-use crate::lab::Limits;
+use crate::lab::{Limits, files};
 use crate::{Exercise, catalog};
 use outcome::Class;
 use submission::Submission;
@@ -105,15 +107,35 @@ fn all(args: &GradeArgs) -> Result<ExitCode> {
     distinguish(&mut given);
     let examiner = examiner(args, &chosen, hidden)?;
     sys::stop_on_signals().or_call("sigaction", "SIGINT")?;
+    let scratch = Scratch::new()?;
     let jobs = args.jobs.map_or_else(|| available_parallelism().map_or(1, Into::into), usize::from);
     let Some(submissions) = pool::grade(&examiner, &given, &chosen, jobs) else {
         eprintln!("interrupted: nothing is graded");
         return Ok(ExitCode::from(130));
     };
+    drop(scratch);
     let class = Class { version: 1, submissions };
     write(args, &class, &chosen)?;
     print!("{}", terminal::render(&class));
     Ok(if class.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Where all rooms have their directories, so that nothing stays whatever happens to one.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Self> {
+        let dir = TempDir::with_prefix("cooper-grade-").or_call("mkdtemp", std::env::temp_dir().display())?.keep();
+        let set = tempfile::env::override_temp_dir(&dir);
+        set.map_err(|other| Error::invalid(format!("temporary files go to {} already", other.display())))?;
+        Ok(Self(dir))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        files::remove(&self.0);
+    }
 }
 
 /// What the command line asks for, as far as it can be told at once whether it makes sense.

@@ -131,9 +131,9 @@ impl Lab {
     /// Runs the program to its end.
     ///
     /// # Errors
-    /// There is no room on this machine.
+    /// It had to be ended; there is no room on this machine.
     pub fn run(&self, args: &[&str]) -> Result<Output, Failure> {
-        self.start(args)?.finish()
+        self.start(args)?.finish()?.within_limits()
     }
 
     /// Starts the program.
@@ -147,9 +147,9 @@ impl Lab {
     /// Runs a shell's script in a room to its end; `$PROGRAM` is the learner's, `$1` and so on are `args`.
     ///
     /// # Errors
-    /// There is no room on this machine.
+    /// It had to be ended; there is no room on this machine.
     pub fn sh(&self, script: &str, args: &[&str]) -> Result<Output, Failure> {
-        self.start_sh(script, args)?.finish()
+        self.start_sh(script, args)?.finish()?.within_limits()
     }
 
     /// Starts a shell's script.

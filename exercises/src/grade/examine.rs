@@ -1,9 +1,8 @@
 //! One exercise of one submission: take the file, compile it, look.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use process::Result;
 
@@ -11,11 +10,12 @@ use super::compile::Compiler;
 use super::hidden::{self, Hidden};
 use super::outcome::{CheckOutcome, ExerciseOutcome, Status};
 use super::submission::{Submission, Taken};
+use super::watch::{self, Run};
 use super::{needs, text};
 use crate::compile::Libraries;
 use crate::lab::{Lab, Limits};
 use crate::source::Variant;
-use crate::{Exercise, Failure, Verdict};
+use crate::{Exercise, Failure};
 
 /// What is the same for all submissions: the pristine tree.
 pub struct Examiner {
@@ -30,6 +30,9 @@ pub struct Examiner {
     /// What a program may take.
     pub limits: Limits,
 }
+
+/// A check runs the program several times: for so many times of what one may take, it is waited for.
+const PATIENCE: u64 = 12;
 
 /// How all checks of an exercise went, without any of them being made.
 type All = (Status, String);
@@ -98,44 +101,34 @@ impl Examiner {
         };
         let program = self.compiler.compile(&self.tool, libraries, exercise, &source).map_err(machine)?;
         let program = program.map_err(|said| (Status::Failed, format!("it does not compile\n{said}")))?;
+        let most = Duration::from_secs(self.limits.seconds * PATIENCE + 20);
         for (check, run) in checks.iter_mut().zip(self.runs(exercise, &program.program())) {
-            let start = Instant::now();
-            let verdict = catch_unwind(AssertUnwindSafe(run));
-            check.seconds = start.elapsed().as_secs_f64();
-            (check.status, check.message) = judged(verdict);
+            (check.status, check.message, check.seconds) = watch::judge(run, most);
         }
         Ok(())
     }
 
     /// What makes the checks, in their order.
-    fn runs<'a>(&'a self, exercise: &'a Exercise, program: &Path) -> Vec<Box<dyn FnOnce() -> Verdict + 'a>> {
+    fn runs(&self, exercise: &Exercise, program: &Path) -> Vec<Run> {
         let own = exercise.checks().iter().map(|check| {
-            let program = program.to_owned();
-            let run = move || (check.run)(&self.lab(exercise, &program)?);
-            Box::new(run) as Box<dyn FnOnce() -> Verdict>
+            let (lab, run) = (self.lab(exercise, program), check.run);
+            Box::new(move || run(&lab()?)) as Run
         });
         let hidden = self.hidden_of(exercise).iter().map(|test| {
-            let program = program.to_owned();
-            let run = move || {
-                let nonce = self.lab(exercise, &program)?.nonce();
-                test.run(&self.tool, &program, &exercise.name, &nonce, self.limits)
-            };
-            Box::new(run) as Box<dyn FnOnce() -> Verdict>
+            let (lab, test, limits) = (self.lab(exercise, program), test.clone(), self.limits);
+            let (tool, program, name) = (self.tool.clone(), program.to_owned(), exercise.name.clone());
+            Box::new(move || test.run(&tool, &program, &name, &lab()?.nonce(), limits)) as Run
         });
         own.chain(hidden).collect()
     }
 
-    fn lab(&self, exercise: &Exercise, program: &Path) -> Result<Lab, Failure> {
-        let lab = Lab::new(&self.tool, program)?.with_limits(self.limits);
-        Ok(if exercise.about.needs.iter().any(|need| need == "cgroup2") { lab.with_cgroup() } else { lab })
-    }
-}
-
-fn judged(verdict: std::thread::Result<Verdict>) -> (Status, String) {
-    match verdict {
-        Ok(Ok(())) => (Status::Passed, String::new()),
-        Ok(Err(failure @ Failure::Machine(_))) => (Status::Error, text::clean(&failure.to_string())),
-        Ok(Err(failure)) => (Status::Failed, text::clean(&failure.to_string())),
-        Err(_) => (Status::Error, "the check itself broke: this is a mistake of ours".into()),
+    /// What makes a place for one check.
+    fn lab(&self, exercise: &Exercise, program: &Path) -> impl Fn() -> Result<Lab, Failure> + Send + use<> {
+        let (tool, program, limits) = (self.tool.clone(), program.to_owned(), self.limits);
+        let cgroup = exercise.about.needs.iter().any(|need| need == "cgroup2");
+        move || {
+            let lab = Lab::new(&tool, &program)?.with_limits(limits);
+            Ok(if cgroup { lab.with_cgroup() } else { lab })
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -155,15 +155,27 @@ fn watch(mut test: Command, most: Duration, output: usize) -> std::io::Result<(O
         }
         std::thread::sleep(Duration::from_millis(10));
     };
-    let pid = child.id().cast_signed();
-    let family = family::below(pid);
-    let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL); // also what it has left running
-    for process in family {
+    end(&mut child);
+    let said = streams.each_mut().map(Stream::all).concat();
+    Ok((status, said))
+}
+
+/// Ends it, and what it has left running: first in a way that rooms can be swept up behind.
+fn end(child: &mut Child) {
+    let group = Pid::from_raw(child.id().cast_signed());
+    let family = family::below(group.as_raw());
+    let deadline = Instant::now() + Duration::from_secs(3);
+    let _ = killpg(group, Signal::SIGTERM);
+    while Instant::now() < deadline
+        && (child.try_wait().is_ok_and(|ended| ended.is_none()) || killpg(group, None).is_ok())
+    {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let _ = killpg(group, Signal::SIGKILL);
+    for process in family.iter().filter(|process| process.is_there()) {
         let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
     }
     let _ = child.wait();
-    let said = streams.each_mut().map(Stream::all).concat();
-    Ok((status, said))
 }
 
 #[cfg(test)]

@@ -36,7 +36,8 @@ pub fn grade(
     let progress = Progress::new(there.len(), chosen.len());
     let next = AtomicUsize::new(0);
     let again = Mutex::new(Vec::new());
-    let work = || {
+    let work = &|who| {
+        crowd::set_who(who);
         while !STOP.load(Ordering::Relaxed) {
             let task = next.fetch_add(1, Ordering::Relaxed);
             let (which, what) = (task / chosen.len(), task % chosen.len());
@@ -61,8 +62,8 @@ pub fn grade(
         progress.tell(there[which], &sheet);
     };
     std::thread::scope(|scope| {
-        for _ in 0..jobs.max(1) {
-            scope.spawn(work);
+        for who in 1..=jobs.max(1) {
+            scope.spawn(move || work(who));
         }
     });
     // What failed while somebody's fork bomb took the machine may have failed for that: once more, one by one.

@@ -1,8 +1,8 @@
 //! Who is slow because others crowd the machine is not to blame: when rooms run side by side, it is known which of them
-//! held more processes than anybody needs, and when.
+//! held more threads than anybody needs, and when.
 
+use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};
-use std::thread::{self, ThreadId};
 use std::time::Instant;
 
 use super::family::Process;
@@ -10,23 +10,37 @@ use super::family::Process;
 /// More threads than this in one room are a crowd.
 const CROWD: usize = 40;
 
-/// Which thread's room was last seen crowded, and when.
-static SEEN: Mutex<Vec<(ThreadId, Instant)>> = Mutex::new(Vec::new());
+/// Whose room was last seen crowded, and when.
+static SEEN: Mutex<Vec<(usize, Instant)>> = Mutex::new(Vec::new());
 
-/// Looks at the processes of a room of this thread's.
+thread_local! {
+    static WHO: Cell<usize> = const { Cell::new(0) };
+}
+
+/// For whom this thread works.
+pub fn who() -> usize {
+    WHO.get()
+}
+
+/// Rooms that this thread makes are this one's.
+pub fn set_who(who: usize) {
+    WHO.set(who);
+}
+
+/// Looks at the processes of a room of ours.
 pub(super) fn note(family: &[Process]) {
     if family.iter().map(threads).sum::<usize>() <= CROWD {
         return;
     }
     let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
-    seen.retain(|(thread, _)| *thread != thread::current().id());
-    seen.push((thread::current().id(), Instant::now()));
+    seen.retain(|(by, _)| *by != who());
+    seen.push((who(), Instant::now()));
 }
 
-/// Was a room of another thread's crowded since then?
+/// Was somebody else's room crowded since then?
 pub fn by_others(since: Instant) -> bool {
     let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
-    seen.iter().any(|(thread, when)| *thread != thread::current().id() && *when >= since)
+    seen.iter().any(|(by, when)| *by != who() && *when >= since)
 }
 
 /// How many threads it has (proc_pid_stat(5), `num_threads`).

@@ -16,6 +16,11 @@ pub struct Process {
 }
 
 impl Process {
+    /// Is it still the same process?
+    pub fn is_there(&self) -> bool {
+        argv_of(self.pid) == self.argv && !self.argv.is_empty()
+    }
+
     /// `/proc/PID/FILE`, read.
     pub fn read(&self, file: &str) -> Option<String> {
         fs::read(format!("/proc/{}/{file}", self.pid)).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
@@ -52,11 +57,7 @@ pub fn below(pid: i32) -> Vec<Process> {
     let mut next = vec![pid];
     while let Some(parent) = next.pop() {
         for &pid in children.get(&parent).into_iter().flatten() {
-            let argv = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            let argv = argv.split(|&byte| byte == 0).map(|word| String::from_utf8_lossy(word).into_owned());
-            let mut argv: Vec<_> = argv.collect();
-            argv.pop(); // after the last NUL
-            found.push(Process { pid, parent, argv });
+            found.push(Process { pid, parent, argv: argv_of(pid) });
             next.push(pid);
         }
     }
@@ -71,6 +72,14 @@ pub fn memory(family: &[Process]) -> u64 {
         Some(fields.next()?.saturating_sub(fields.next()?))
     };
     family.iter().filter_map(of).sum::<u64>() * 4096
+}
+
+fn argv_of(pid: i32) -> Vec<String> {
+    let argv = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let argv = argv.split(|&byte| byte == 0).map(|word| String::from_utf8_lossy(word).into_owned());
+    let mut argv: Vec<_> = argv.collect();
+    argv.pop(); // after the last NUL
+    argv
 }
 
 fn parent_of(pid: i32) -> Option<i32> {

@@ -17,6 +17,9 @@ const MOST: u64 = 4 << 20;
 /// The most files and directories that a program may leave.
 const ENTRIES: usize = 50_000;
 
+/// The most directories that may lie within each other.
+const DEPTH: usize = 100;
+
 /// What is in the file `name` of the directory `dir`, which is its root for links; `None` if it is no regular file.
 pub fn read(dir: &Path, name: &Path) -> Option<String> {
     let file = RootDir::open(dir).ok()?.open_at(name, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY).ok()?;
@@ -46,21 +49,21 @@ pub fn write(dir: &Path, name: &Path, bytes: &[u8]) -> Result<()> {
     file.set_len(0).and_then(|()| file.write_all(bytes)).or_call("write", name.display())
 }
 
-/// Is there more in and below this directory than so many bytes, or more files than anybody needs? Holes in files do
-/// not count.
+/// Is there more in and below this directory than so many bytes, or more files than anybody needs, or deeper ones?
+/// Holes in files do not count.
 pub fn more_than(dir: &Path, bytes: u64) -> bool {
     let (mut sum, mut entries) = (0, 0);
-    let mut next: Vec<PathBuf> = vec![dir.to_owned()];
-    while let Some(dir) = next.pop() {
+    let mut next: Vec<(PathBuf, usize)> = vec![(dir.to_owned(), 0)];
+    while let Some((dir, depth)) = next.pop() {
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             let Ok(meta) = entry.metadata() else { continue }; // as lstat(2)
             sum += meta.blocks() * 512;
             entries += 1;
-            if sum > bytes || entries > ENTRIES {
+            if sum > bytes || entries > ENTRIES || depth > DEPTH {
                 return true;
             }
             if meta.is_dir() {
-                next.push(entry.path());
+                next.push((entry.path(), depth + 1));
             }
         }
     }

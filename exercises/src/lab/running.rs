@@ -40,6 +40,19 @@ pub struct Output {
     pub ended: Option<String>,
 }
 
+impl Output {
+    /// This, of a program that came to its end by itself: what is left of another one tells nothing.
+    ///
+    /// # Errors
+    /// It had to be ended.
+    pub fn within_limits(self) -> Result<Self, Failure> {
+        match &self.ended {
+            None => Ok(self),
+            Some(why) => Err(Failure::wrong("the program", "it ends by itself", format!("it had to be ended: {why}"))),
+        }
+    }
+}
+
 /// A program that runs, or has run; its end is the end of this.
 pub struct Running {
     child: Child,
@@ -225,7 +238,7 @@ impl Running {
         } else if family::memory(&family) > limits.memory {
             format!("it took more than {} MiB of memory", limits.memory >> 20)
         } else if measure && files::more_than(&self.work, limits.disk) {
-            format!("it wrote more than {} MiB, or too many files", limits.disk >> 20)
+            format!("it wrote more than {} MiB, or too many files, or too deep", limits.disk >> 20)
         } else {
             return None;
         })

@@ -13,8 +13,8 @@ const ATTACKS: [(&str, &str, &str); 14] = [
     ("exits-early", "expected: 127", "std::process::exit(0)"),
     ("prints-ok", "expected: 127", r#"println!("ok 1\nok 2\ntest result: ok. 3 passed; 0 failed");"#),
     ("panics", "seen:     101", r#"panic!("passed")"#),
-    ("endless", "seen:     137", "loop {}"),
-    ("waits", "seen:     137", "loop { std::thread::sleep(std::time::Duration::from_secs(1)) }"),
+    ("endless", "had to be ended", "loop {}"),
+    ("waits", "had to be ended", "loop { std::thread::sleep(std::time::Duration::from_secs(1)) }"),
     (
         "stays",
         "expected: 127",
@@ -22,17 +22,17 @@ const ATTACKS: [(&str, &str, &str); 14] = [
            for _ in 0..9 { let _ = std::process::Command::new("setsid").args(["sh", "-c", script]).spawn(); }"#,
     ),
     ("kills", "", "let _ = nix::sys::signal::kill(Pid::from_raw(-1), nix::sys::signal::Signal::SIGKILL);"),
-    ("memory", "seen:     137", "let mut all = Vec::new(); loop { all.push(vec![1_u8; 1 << 24]); }"),
-    ("floods", "seen:     137", r#"loop { println!("{}", "ok ".repeat(1000)); }"#),
+    ("memory", "had to be ended", "let mut all = Vec::new(); loop { all.push(vec![1_u8; 1 << 24]); }"),
+    ("floods", "had to be ended", r#"loop { println!("{}", "ok ".repeat(1000)); }"#),
     (
         "fills-the-disk",
-        "seen:     137",
+        "had to be ended",
         r#"for n in 0.. { let _ = std::fs::write(format!("/lab/work/{n}"), vec![1_u8; 32 << 20]); }"#,
     ),
-    ("many-files", "seen:     137", r#"for n in 0.. { let _ = std::fs::write(format!("/lab/work/{n}"), ""); }"#),
+    ("many-files", "had to be ended", r#"for n in 0.. { let _ = std::fs::write(format!("/lab/work/{n}"), ""); }"#),
     (
         "digs",
-        "expected: 127",
+        "too deep",
         r#"for n in 0..20_000 { let _ = std::fs::create_dir("d").and_then(|()| std::env::set_current_dir("d")); }
            let _ = std::process::Command::new("mkfifo").arg("/lab/work/report").status();
            let _ = std::process::Command::new("chmod").args(["000", "/lab/work"]).status();"#,
