@@ -13,6 +13,9 @@ pub struct Check {
     pub name: &'static str,
     /// What it is worth.
     pub points: u32,
+    /// It is worth something only beside this other check of the exercise: what forbids something is met by a program
+    /// that does nothing at all.
+    pub beside: Option<&'static str>,
     /// Looks.
     pub run: fn(&Lab) -> Verdict,
 }
@@ -20,7 +23,14 @@ pub struct Check {
 impl Check {
     /// A check worth one point.
     pub const fn new(name: &'static str, run: fn(&Lab) -> Verdict) -> Self {
-        Self { name, points: 1, run }
+        Self { name, points: 1, beside: None, run }
+    }
+
+    /// The same, worth something only if the check of this name passes too.
+    #[must_use]
+    pub const fn beside(mut self, other: &'static str) -> Self {
+        self.beside = Some(other);
+        self
     }
 
     /// The same, worth more.

@@ -62,7 +62,7 @@ impl Examiner {
     }
 
     fn blank(&self, exercise: &Exercise) -> Vec<CheckOutcome> {
-        let check = |name: &str, possible, hidden, red| CheckOutcome {
+        let check = |name: &str, possible, hidden, red, beside| CheckOutcome {
             name: name.to_owned(),
             hidden,
             status: Status::Failed,
@@ -71,10 +71,11 @@ impl Examiner {
             message: String::new(),
             seconds: 0.0,
             red,
+            beside,
         };
         let is_red = |name: &str| exercise.about.red.iter().any(|red| red == name);
-        let own = exercise.checks().iter().map(|one| check(one.name, one.points, false, is_red(one.name)));
-        let hidden = self.hidden_of(exercise).iter().map(|test| check(&test.name, test.points, true, false));
+        let own = exercise.checks().iter().map(|one| check(one.name, one.points, false, is_red(one.name), one.beside));
+        let hidden = self.hidden_of(exercise).iter().map(|test| check(&test.name, test.points, true, false, None));
         own.chain(hidden).collect()
     }
 

@@ -36,6 +36,9 @@ pub struct CheckOutcome {
     /// Does the starter fail it? Only such a check shows that something was done.
     #[serde(skip)]
     pub red: bool,
+    /// The check without which it is worth nothing.
+    #[serde(skip)]
+    pub beside: Option<&'static str>,
 }
 
 /// One exercise of one submission.
@@ -88,12 +91,14 @@ impl ExerciseOutcome {
     /// if at least one check passes that the starter fails: who has done nothing gets nothing.
     #[must_use]
     pub fn settle(mut self) -> Self {
-        let done = self.checks.iter().any(|check| check.red && check.status == Status::Passed);
-        for check in &mut self.checks {
-            let passed = check.status == Status::Passed;
-            check.points = if passed && done { check.possible } else { 0 };
-            if passed && !done {
-                check.message = "no points: nothing passes that the starter fails".into();
+        let passed: Vec<_> = self.checks.iter().filter(|check| check.status == Status::Passed).cloned().collect();
+        let is_passed = |name: &str| passed.iter().any(|check| check.name == name && !check.hidden);
+        let done = passed.iter().any(|check| check.red && check.beside.is_none_or(is_passed));
+        for check in self.checks.iter_mut().filter(|check| check.status == Status::Passed) {
+            match check.beside.filter(|other| !is_passed(other)) {
+                _ if !done => check.message = "no points: nothing passes that the starter fails".into(),
+                Some(other) => check.message = format!("no points without {other:?}"),
+                None => check.points = check.possible,
             }
         }
         self.points = self.checks.iter().map(|check| check.points).sum();
@@ -139,6 +144,7 @@ mod tests {
             message: String::new(),
             seconds: 0.0,
             red,
+            beside: None,
         };
         let checks = checks.iter().map(check).collect();
         let empty = String::new;
@@ -161,5 +167,16 @@ mod tests {
         assert_eq!(exercise(&[(true, Status::Passed), (true, Status::Failed), (false, Status::Failed)]).points, 2);
         assert_eq!(exercise(&[(true, Status::Skipped), (false, Status::Skipped)]).points, 0);
         assert_eq!(exercise(&[(true, Status::Error), (false, Status::Passed)]).possible, 4);
+    }
+
+    #[test]
+    fn what_is_forbidden_counts_beside_honest_use() {
+        let both = |other| {
+            let mut outcome = exercise(&[(true, Status::Passed), (true, other)]);
+            (outcome.checks[0].beside, outcome.checks[1].name) = (Some("honest use"), "honest use".into());
+            outcome.checks.iter_mut().for_each(|check| check.points = 0);
+            outcome.settle().points
+        };
+        assert_eq!((both(Status::Failed), both(Status::Passed)), (0, 4));
     }
 }

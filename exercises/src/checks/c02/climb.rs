@@ -9,7 +9,7 @@ use crate::lab::{Lab, Output, WORK};
 
 pub const CHECKS: [Check; 3] = [
     Check::new("out: a file of the host is read", out).points(2),
-    Check::new("in: there is no way out", closed).points(3),
+    Check::new("in: there is no way out", closed).beside("in: the command runs in the root, as root").points(3),
     Check::new("in: the command runs in the root, as root", honest),
 ];
 

@@ -5,7 +5,7 @@ use crate::check::{Check, Verdict, same, that};
 use crate::lab::{Lab, Output, WORK};
 
 pub const CHECKS: [Check; 3] = [
-    Check::new("nothing outside is reached by a relative path", reach).points(2),
+    Check::new("nothing outside is reached by a relative path", reach).beside("the command runs in the root").points(2),
     Check::new("it stands in /", stand),
     Check::new("the command runs in the root", honest),
 ];

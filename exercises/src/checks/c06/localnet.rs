@@ -7,7 +7,7 @@ use crate::lab::Lab;
 
 pub const CHECKS: [Check; 3] = [
     Check::new("the attack reaches the host's 127.0.0.1", breaks).points(2),
-    Check::new("nothing from the container reaches it", closed).points(2),
+    Check::new("nothing from the container reaches it", closed).beside("honest calls are answered").points(2),
     Check::new("honest calls are answered", honest).points(2),
 ];
 

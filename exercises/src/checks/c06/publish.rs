@@ -10,7 +10,7 @@ pub const CHECKS: [Check; 5] = [
     Check::new("a call from outside", outside).points(2),
     Check::new("calls from the host itself", host).points(2),
     Check::new("a call from the container itself", itself),
-    Check::new("what is not published is left alone", others),
+    Check::new("what is not published is left alone", others).beside("a call from outside"),
 ];
 
 /// What a call shall meet, and by which addresses.

@@ -6,7 +6,7 @@ use crate::lab::Lab;
 
 pub const CHECKS: [Check; 3] = [
     Check::new("the archive gets out of the naive unpacker", breaks).points(2),
-    Check::new("no archive gets out of the careful one", closed).points(3),
+    Check::new("no archive gets out of the careful one", closed).beside("honest archives are unpacked").points(3),
     Check::new("honest archives are unpacked", honest),
 ];
 

@@ -13,7 +13,9 @@ pub const CHECKS: [Check; 4] = [
     Check::new("part one: an update is lost", attack).points(2),
     Check::new("part two: what is set is in the file", honest),
     Check::new("part two: a command in the middle of another one", interleaved).points(2),
-    Check::new("part two: a reader has the whole file", reader).points(2),
+    Check::new("part two: a reader has the whole file", reader)
+        .beside("part two: what is set is in the file")
+        .points(2),
 ];
 
 type State = BTreeMap<String, String>;
