@@ -1,18 +1,18 @@
 //! A subnet that nobody has.
 //!
-//! An engine makes a new network, and its user did not say which addresses it should have. The engine has pools, as Docker
-//! has them in `default-address-pools`: a range of addresses, and the length of the subnets that are cut from it. It takes
-//! the first subnet of the first pool that overlaps nothing that is in use: no network of its own, and no route of this
-//! host. Otherwise the new network would cut the host off from whatever was there.
+//! An engine makes a new network, and its user did not say which addresses it should have. The engine has pools, as
+//! Docker has them in `default-address-pools`: a range of addresses, and the length of the subnets that are cut from
+//! it. It takes the first subnet of the first pool that overlaps nothing that is in use: no network of its own, and no
+//! route of this host. Otherwise the new network would cut the host off from whatever was there.
 //!
-//! `free_subnet` reads lines from its standard input, asks the kernel for the routes, prints the subnet and ends with exit
-//! code 0; or with 1 if no subnet is free:
+//! `free_subnet` reads lines from its standard input, asks the kernel for the routes, prints the subnet and ends with
+//! exit code 0; or with 1 if no subnet is free:
 //! ```text
 //! pool 10.210.0.0/16 24
 //! pool 172.24.0.0/14 16
 //! network 10.210.0.0/24
 //! ```
-//! Write [`choose`]. By hand: `printf 'pool 10.210.0.0/16 24\n' | target/debug/free_subnet`, in an ordinary shell.
+//! Write [`choose`]. By hand, after `cargo build -p lab06`: `printf 'pool 10.210.0.0/16 24\n' | target/debug/free_subnet`, in an ordinary shell.
 //! Read: the book, chapter 6, "Which subnet?".
 
 #![allow(unused, reason = "until the gap is filled")]

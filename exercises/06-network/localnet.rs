@@ -1,26 +1,28 @@
 //! A service of the host's own 127.0.0.1: break it, then close the way.
 //!
 //! Many services listen on 127.0.0.1, ask for no password, and trust that only this host can call them. `localnet start
-//! NETNS SUBNET HOST_PORT PORT` connects the network namespace in the file NETNS by a bridge `switch`, and publishes its
-//! PORT as HOST_PORT, on 127.0.0.1 too. For that it switches `route_localnet` on.
+//! NETNS SUBNET HOST_PORT PORT` connects the network namespace in the file NETNS by a bridge `switch`, and publishes
+//! its PORT as HOST_PORT, on 127.0.0.1 too. For that it switches `route_localnet` on.
 //!
-//! 1. **Break.** Write [`attack`]: a script of sh, run as root in the container's network, which prints what the host's HTTP
-//!    service at 127.0.0.1:PORT answers to `/cgi-bin/who`. It may change the container's links, routes and rules as it
-//!    likes; `ip`, `nft` and `busybox` are there.
-//! 2. **Close.** Write [`guard`]: what is added to the rules of the host, so that nothing from the container reaches the
-//!    host's 127.0.0.1. The published port must still answer on 127.0.0.1, and the container must still reach the services
-//!    of the host on its other addresses.
+//! 1. **Break.** Write [`attack`]: a script of sh, run as root in the container's network, which prints what the host's
+//!    HTTP service at 127.0.0.1:PORT answers to `/cgi-bin/who`. It may change the container's links, routes and rules
+//!    as it likes; `ip`, `nft` and `busybox` are there.
+//! 2. **Close.** Write [`guard`]: what is added to the rules of the host, so that nothing from the container reaches
+//!    the host's 127.0.0.1. The published port must still answer on 127.0.0.1, and the container must still reach the
+//!    services of the host on its other addresses.
 //!
-//! By hand, in a host of your own:
+//! By hand, after `cargo build -p lab06`, in a host of your own:
 //! ```text
 //! unshare --map-root-user --net --mount --pid --fork --mount-proc sh
 //! mount -t tmpfs none /run; ip netns add box; ip link set lo up
 //! target/debug/localnet start /run/netns/box 10.9.8.0/24 8080 80
-//! mkdir -p www/cgi-bin; printf '#!/bin/sh\necho; echo you are $REMOTE_ADDR\n' > www/cgi-bin/who; chmod +x www/cgi-bin/who
+//! mkdir -p www/cgi-bin; printf '#!/bin/sh\necho; echo you are $REMOTE_ADDR\n' > www/cgi-bin/who
+//! chmod +x www/cgi-bin/who
 //! busybox httpd -p 127.0.0.1:7070 -h www
 //! nsenter --net=/run/netns/box target/debug/localnet attack 10.9.8.1 7070
 //! ```
-//! Read: the book, chapter 6, "The way in: published ports" and "Break it"; `route_localnet` in ip-sysctl; nft(8), "PRIORITY".
+//! Read: the book, chapter 6, "The way in: published ports" and "Break it"; `route_localnet` in ip-sysctl; nft(8),
+//! "PRIORITY".
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddrV4};

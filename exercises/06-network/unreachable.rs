@@ -1,11 +1,11 @@
 //! A container that nobody reaches.
 //!
 //! `unreachable NETNS SUBNET` gives the network namespace in the file NETNS a network: a bridge `switch` with the first
-//! address of SUBNET, a cable, the second address inside, a way out, and masquerade. No call fails. But the host does not
-//! reach the container, the container does not reach the world, and the world would not know whom to answer. Find the four
-//! faults, and mend them: `ip` and `nft` show you what the kernel has.
+//! address of SUBNET, a cable, the second address inside, a way out, and masquerade. No call fails. But the host does
+//! not reach the container, the container does not reach the world, and the world would not know whom to answer. Find
+//! the four faults, and mend them: `ip` and `nft` show you what the kernel has.
 //!
-//! By hand, in a host of your own (a shell that is root in new namespaces):
+//! By hand, after `cargo build -p lab06`, in a host of your own (a shell that is root in new namespaces):
 //! ```text
 //! unshare --map-root-user --net --mount --pid --fork --mount-proc sh
 //! mount -t tmpfs none /run; ip netns add box; ip link set lo up

@@ -1,7 +1,7 @@
 //! Which of five layers does a pull fetch?
 //!
-//! The store of the book's engine keeps each layer twice: packed, as it came, and unpacked, ready for overlayfs. Two images
-//! are in it, and nothing else. Their layers, the lowest first; the digests are cut short:
+//! The store of the book's engine keeps each layer twice: packed, as it came, and unpacked, ready for overlayfs. Two
+//! images are in it, and nothing else. Their layers, the lowest first; the digests are cut short:
 //!
 //! ```text
 //! base:1    blob 1a1a   diff id d1d1    packed by gzip -9
@@ -19,9 +19,9 @@
 //! layer 5   blob 3e3e   diff id d3d3
 //! ```
 //!
-//! Which of them are fetched from the registry, and which are unpacked? And how many layers does the store have then, of
-//! all three images? Write `yes`, `no` or a number for each question. `five_layers` prints your answers; the check makes
-//! such layers, pulls them and compares.
+//! Which of them are fetched from the registry, and which are unpacked? And how many layers does the store have then,
+//! of all three images? Write `yes`, `no` or a number for each question. `five_layers` prints your answers; the check
+//! makes such layers, pulls them and compares.
 //!
 //! Read: the book, chapter 7, "Reading the documents", "Pulling" and "The store".
 

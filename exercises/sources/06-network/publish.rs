@@ -4,13 +4,13 @@
 //! network namespace in the file NETNS. The bridge `switch` is made for you, with the first address of SUBNET, and the
 //! kernel's switches are set. Two things are missing:
 //!
-//! - [`cable`]: a veth pair from the bridge into the namespace, where its end has the second address of SUBNET, is up, and
-//!   has a default route;
+//! - [`cable`]: a veth pair from the bridge into the namespace, where its end has the second address of SUBNET, is up,
+//!   and has a default route;
 //! - [`rules`]: what nft(8) shall have, so that a call to HOST_PORT of this host leads to PORT of the container: from
 //!   outside, from the host itself (by its address and by 127.0.0.1), and from the container itself. The container sees
 //!   who calls from outside. Nothing else is changed: neither calls of the host to others nor calls to other ports.
 //!
-//! By hand, in a host of your own, with a neighbour `world`:
+//! By hand, after `cargo build -p lab06`, in a host of your own, with a neighbour `world`:
 //! ```text
 //! unshare --map-root-user --net --mount --pid --fork --mount-proc sh
 //! mount -t tmpfs none /run; ip link set lo up; ip netns add box; ip netns add world

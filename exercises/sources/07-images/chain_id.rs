@@ -1,12 +1,12 @@
 //! The name of a layer and all below it.
 //!
-//! A layer's *diff id* is the digest of its archive, unpacked: it says what the layer itself changes. What a directory looks
-//! like after it also depends on the layers below. So the OCI has a second name, the *chain id*, for a layer together with
-//! all below it. Engines name their unpacked layers by it: containerd its snapshots, Docker its directories, the book's store
-//! those in `layers/`.
+//! A layer's *diff id* is the digest of its archive, unpacked: it says what the layer itself changes. What a directory
+//! looks like after it also depends on the layers below. So the OCI has a second name, the *chain id*, for a layer
+//! together with all below it. Engines name their unpacked layers by it: containerd its snapshots, Docker its
+//! directories, the book's store those in `layers/`.
 //!
-//! `chain_id DIFF-ID…` is given the diff ids of an image, the lowest layer first. It prints the chain id of each, a line
-//! each. Write [`chain_ids`].
+//! `chain_id DIFF-ID…` is given the diff ids of an image, the lowest layer first. It prints the chain id of each, a
+//! line each. Write [`chain_ids`].
 //!
 //! By hand: `cargo run -p lab07 --bin chain_id -- $(printf %s one | sha256sum | sed 's/^/sha256:/; s/ .*//')`.
 //! Read: the book, chapter 7, "Reading the documents"; the OCI image specification, config.md, "Layer ChainID".

@@ -1,12 +1,12 @@
 //! A port is no tag.
 //!
 //! Before an engine can ask a registry for anything, it must take the name apart that a person typed:
-//! `[REGISTRY[:PORT]/]REPOSITORY[:TAG][@DIGEST]`. What is left out is filled in: the registry is `docker.io`, images of one
-//! word on Docker Hub lie below `library/`, and the tag is `latest` if neither a tag nor a digest is given.
+//! `[REGISTRY[:PORT]/]REPOSITORY[:TAG][@DIGEST]`. What is left out is filled in: the registry is `docker.io`, images of
+//! one word on Docker Hub lie below `library/`, and the tag is `latest` if neither a tag nor a digest is given.
 //!
 //! This program prints the four parts of a name, a line each, and `-` for a part that there is not. It was tried with
-//! `ubuntu` and `ghcr.io/team/app:1`, and it was found good. It is wrong for private registries (`localhost:5000/image`),
-//! for pinned images (`ubuntu:24.04@sha256:…`) and for `docker.io/ubuntu`. Mend [`parse`].
+//! `ubuntu` and `ghcr.io/team/app:1`, and it was found good. It is wrong for private registries
+//! (`localhost:5000/image`), for pinned images (`ubuntu:24.04@sha256:…`) and for `docker.io/ubuntu`. Mend [`parse`].
 //!
 //! By hand: `cargo run -p lab07 --bin reference -- localhost:5000/image`.
 //! Read: the book, chapter 7, "Names".

@@ -1,16 +1,17 @@
 //! An archive that gets out: break it, then close the way.
 //!
-//! An engine unpacks archives that strangers made, with its own rights. `smuggle naive ROOT < ARCHIVE` unpacks one into the
-//! directory ROOT. It refuses names with `..` and absolute names, and believes that to be enough.
+//! An engine unpacks archives that strangers made, with its own rights. `smuggle naive ROOT < ARCHIVE` unpacks one into
+//! the directory ROOT. It refuses names with `..` and absolute names, and believes that to be enough.
 //!
-//! 1. **Break.** Write [`attack`]: an archive that makes `naive` write a file outside of ROOT. `smuggle make FILE WORD` writes
-//!    it to its standard output; FILE is the absolute path that the naive unpacker shall be made to write WORD to. Its
-//!    directory will be there by then.
-//! 2. **Close.** `smuggle careful ROOT < ARCHIVE` is the same so far. Change [`careful`] so that no archive writes or reads
-//!    anything outside of ROOT. Honest archives must go on being unpacked: their links, too, are kept as they stand,
-//!    wherever they lead to. What is hostile may be refused or be kept inside, as you like.
+//! 1. **Break.** Write [`attack`]: an archive that makes `naive` write a file outside of ROOT. `smuggle make FILE WORD`
+//!    writes it to its standard output; FILE is the absolute path that the naive unpacker shall be made to write WORD
+//!    to. Its directory will be there by then.
+//! 2. **Close.** `smuggle careful ROOT < ARCHIVE` is the same so far. Change [`careful`] so that no archive writes or
+//!    reads anything outside of ROOT. Honest archives must go on being unpacked: their links, too, are kept as they
+//!    stand, wherever they lead to. What is hostile may be refused or be kept inside, as you like.
 //!
-//! By hand: `smuggle make /tmp/out/owned gotcha > evil.tar`, then `smuggle naive root < evil.tar`.
+//! By hand, after `cargo build -p lab07`: `mkdir root out; target/debug/smuggle make $PWD/out/owned gotcha > evil.tar`, and
+//! then `target/debug/smuggle naive root < evil.tar; ls -l root out`.
 //! Read: the book, chapter 7, "Unpacking" and "Break it"; symlink(7), openat2(2).
 
 //@ starter

@@ -1,8 +1,8 @@
 //! Whiteouts, in whatever order.
 //!
-//! This program applies a layer to a directory that holds the layers below: `whiteout ROOT < LAYER.tar`, once for each layer,
-//! the lowest first. An engine without overlayfs makes a container's root so. A layer's archive adds and replaces files,
-//! and has marks for what it deletes:
+//! This program applies a layer to a directory that holds the layers below: `whiteout ROOT < LAYER.tar`, once for each
+//! layer, the lowest first. An engine without overlayfs makes a container's root so. A layer's archive adds and
+//! replaces files, and has marks for what it deletes:
 //!
 //! - `a/.wh.name` hides `a/name` of the layers below, a directory with all that is in it.
 //! - `a/.wh..wh..opq` hides everything that the layers below have in `a`: `a` is *opaque*.
@@ -14,7 +14,7 @@
 //! Write [`apply`]. The marks themselves never get into the directory. How an archive gets out of the directory is
 //! another exercise: here all archives are honest.
 //!
-//! By hand: make a layer by `tar --no-recursion -cf LAYER.tar NAMES…` in the order that you want.
+//! By hand, after `cargo build -p lab07`: make a layer by `tar --no-recursion -cf LAYER.tar NAMES…` in the order that you want.
 //! Read: the book, chapter 7, "Unpacking"; the OCI image specification, layer.md, "Whiteouts".
 
 //@ starter

@@ -30,7 +30,7 @@ impl Case {
         Self { subnet, gateway, secret: lab.nonce(), word: lab.nonce(), ports }
     }
 
-    /// In the script `$host` is the published port, `$own` that of the service on 127.0.0.1, `$gateway` the bridge's address.
+    /// In the script `$host` is the published port, `$own` that of the service on 127.0.0.1.
     fn run(&self, lab: &Lab, script: &str) -> Result<Shown, Failure> {
         let script = format!(
             "subnet=$1 gateway=$2 secret=$3 word=$4 host=$5 own=$6 port=$7

@@ -1,5 +1,5 @@
-//! A small world in the room: the room itself is the host, `box` shall be the container, and `world` is a neighbour on the
-//! host's wire, which knows nothing of containers.
+//! A small world in the room: the room itself is the host, `box` shall be the container, and `world` is a neighbour on
+//! the host's wire, which knows nothing of containers.
 
 use std::collections::BTreeMap;
 

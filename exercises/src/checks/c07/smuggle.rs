@@ -62,7 +62,7 @@ fn note(what: &str) -> &'static str {
     } else if what.contains("name is a link") {
         "A file is written through a link also if it is the last part of its path."
     } else if what.contains("relative") {
-        "It is no matter where a link points: a relative link leads out as well. What matters is whether it is followed."
+        "Where a link points does not matter, a relative link leads out as well: what matters is whether it is followed."
     } else {
         "Look at every part of a path before something is made there: is one of them a link?"
     }
