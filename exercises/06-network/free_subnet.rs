@@ -12,7 +12,8 @@
 //! pool 172.24.0.0/14 16
 //! network 10.210.0.0/24
 //! ```
-//! Write [`choose`]. By hand, after `cargo build -p lab06`: `printf 'pool 10.210.0.0/16 24\n' | target/debug/free_subnet`, in an ordinary shell.
+//! Write [`choose`]. By hand, after `cargo build -p lab06`, in an ordinary shell:
+//! `printf 'pool 10.210.0.0/16 24\n' | target/debug/free_subnet`.
 //! Read: the book, chapter 6, "Which subnet?".
 
 #![allow(unused, reason = "until the gap is filled")]
