@@ -52,10 +52,11 @@ impl Plan {
     }
 
     /// Has cargo build the programs of the steps that the tests use, their own and the earlier ones: inside there is
-    /// no cargo.
+    /// no cargo. The exercises run no step.
     pub fn build_steps(&self) -> Outcome {
         let number = |program: &Program| program.name.strip_prefix("step")?.get(..2)?.parse().ok();
-        let last = self.programs.iter().map(|program| number(program).unwrap_or(u8::MAX)).max();
+        let with_steps = self.programs.iter().filter(|program| !program.name.starts_with("exercises "));
+        let last = with_steps.map(|program| number(program).unwrap_or(u8::MAX)).max();
         let used = harness::STEPS.into_iter().filter(|step| last.is_some_and(|last| *step <= last));
         used.into_iter().try_for_each(|step| harness::step(step).map(drop))
     }

@@ -15,7 +15,7 @@ pub const CHECKS: [Check; 3] = [
 const MIB: u64 = 1 << 20;
 
 /// How long an engine may take to move a process.
-const MOMENT: Duration = Duration::from_secs(2);
+const MOMENT: Duration = Duration::from_secs(4);
 
 /// Starts the engine with a command that touches memory by these words, says that it is ready, and waits. Gives it when
 /// it is in the group `job`.
@@ -47,7 +47,7 @@ fn member(lab: &Lab) -> Verdict {
 }
 
 fn bill(lab: &Lab) -> Verdict {
-    let touch = u64::from(lab.number(12, 20));
+    let touch = u64::from(lab.number(6, 10));
     let (_running, command) = start(lab, 64 * MIB, &format!("head -c {touch}M /dev/zero > /dev/shm/memory"))?;
     let file = group(&command).join("memory.current");
     let text = std::fs::read_to_string(&file)
@@ -61,13 +61,13 @@ fn bill(lab: &Lab) -> Verdict {
 }
 
 fn limit(lab: &Lab) -> Verdict {
-    let limit = u64::from(lab.number(16, 24));
+    let limit = u64::from(lab.number(8, 12));
     // tail keeps a line that does not end.
-    let touch = "head -c 40M /dev/zero | tail > /dev/null";
+    let touch = "head -c 20M /dev/zero | tail > /dev/null";
     let running = start(lab, limit * MIB, touch)?;
     let result = std::fs::read_to_string(lab.work().join("result")).unwrap_or_default();
     drop(running);
-    let what = format!("the exit code of `{touch}`, which takes 40 MiB, with a limit of {limit}");
+    let what = format!("the exit code of `{touch}`, which takes 20 MiB, with a limit of {limit} MiB");
     same(&what, "137", result.trim()).map_err(|failure| {
         failure.note("137 is SIGKILL, by the kernel for want of memory. A limit counts only for who is in the group.")
     })
