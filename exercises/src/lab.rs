@@ -53,6 +53,7 @@ pub fn sweep() {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
+    group::sweep();
 }
 
 impl Lab {

@@ -1,13 +1,15 @@
 //! A room's control group: chapter 4's, handed to who is root in the room.
 
-use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::fs::{self, File};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
 use cgroups::{Controller, Group, Held, Place, kill_and_remove};
 use namespaces::id::random_id;
 use namespaces::mount::{Mount, NODEV, NOEXEC, NOSUID};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 use process::{OrCall, Result, Stage};
 
 use super::spec::Limits;
@@ -53,7 +55,6 @@ impl Stage for RoomGroup {
     }
 
     fn prepare(&mut self) -> Result<()> {
-        // What a killed room has left is removed by this, too.
         let held = Place::find()?.make(Some(Path::new(PARENT)), &random_id()?, &CONTROLLERS)?;
         let group = Group::open(held.group.path())?;
         self.held = Some(held);
@@ -76,8 +77,29 @@ impl Stage for RoomGroup {
         kill_and_remove(&held.group)?;
         // Other rooms may have theirs beside it; then it stays.
         if let Some(parent) = held.group.path().parent() {
-            let _ = std::fs::remove_dir(parent);
+            let _ = fs::remove_dir(parent);
         }
         Ok(())
     }
+}
+
+/// Removes the groups of rooms whose maker was killed before it could. Who lives holds the lock of its group.
+pub fn sweep() {
+    let parent = Place::find().and_then(|place| Group::open(place.base.join(PARENT)));
+    let Ok(parent) = parent else { return };
+    // As long as this is held, nobody makes a group without locking it too.
+    let Ok(_making) = lock(&parent, FlockArg::LockExclusive) else { return };
+    for entry in fs::read_dir(parent.path()).into_iter().flatten().flatten() {
+        let group = entry.file_name().to_str().and_then(|name| parent.child(name).ok());
+        let Some(group) = group else { continue };
+        if lock(&group, FlockArg::LockExclusiveNonblock).is_ok() {
+            let _ = kill_and_remove(&group);
+        }
+    }
+    let _ = fs::remove_dir(parent.path());
+}
+
+fn lock(group: &Group, how: FlockArg) -> Result<Flock<OwnedFd>, Errno> {
+    let fd = group.as_fd().try_clone_to_owned().map_err(|_| Errno::last())?;
+    Flock::lock(fd, how).map_err(|(_, errno)| errno)
 }

@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 
 use super::crowd;
 use super::family::{self, Process};
-use super::files;
+use super::{files, group};
 use super::spec::{Limits, News, PROGRAM, Spec};
 use crate::Failure;
 
@@ -59,6 +59,7 @@ pub struct Running {
     stdin: Option<ChildStdin>,
     report: PathBuf,
     work: PathBuf,
+    cgroup: bool,
     limits: Limits,
     start: Instant,
     measured: Instant,
@@ -90,9 +91,9 @@ impl Running {
         let most = spec.limits.output;
         let streams = [Stream::of(child.stdout.take(), most), Stream::of(child.stderr.take(), most)];
         let (report, limits) = (spec.report.clone(), spec.limits);
-        let (work, start) = (spec.work.clone(), Instant::now());
+        let (work, cgroup, start) = (spec.work.clone(), spec.cgroup, Instant::now());
         let (first, ended, measured) = (None, None, start);
-        Ok(Self { child, stdin, report, work, limits, start, measured, first, ended, streams, panicked })
+        Ok(Self { child, stdin, report, work, cgroup, limits, start, measured, first, ended, streams, panicked })
     }
 
     /// Types something on its standard input.
@@ -193,8 +194,12 @@ impl Running {
         while Instant::now() < deadline && self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
             thread::sleep(GLANCE);
         }
+        let in_time = self.child.try_wait().is_ok_and(|ended| ended.is_some());
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if self.cgroup && !in_time {
+            group::sweep();
+        }
     }
 
     /// Has it ended? Ends it if it takes more than it may.

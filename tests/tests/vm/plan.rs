@@ -117,6 +117,7 @@ fn program(message: &Value) -> Option<Program> {
 
 /// The package's name in its id, `path+file:///…/chapters/04-cgroups#step04@0.1.0` (cargo-pkgid(1)).
 fn package(message: &Value) -> Option<&str> {
-    let (_, name) = message["package_id"].as_str()?.rsplit_once('#')?;
-    name.split('@').next()
+    let (path, name) = message["package_id"].as_str()?.rsplit_once('#')?;
+    // A package that is called like its directory is not named again: `path+file:///…/exercises#0.1.0`.
+    name.split_once('@').map(|(name, _)| name).or_else(|| path.rsplit('/').next())
 }
