@@ -10,7 +10,6 @@ mod csv;
 mod examine;
 pub mod hidden;
 mod junit;
-mod needs;
 pub mod outcome;
 mod pool;
 mod room;

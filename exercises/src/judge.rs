@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use harness::{has_cgroup_v2, lacks};
+use cgroups::Controller;
+use harness::lacks;
 use process::{Error, OrCall, Result};
 use serde::{Deserialize, Serialize};
 
@@ -44,13 +45,19 @@ pub fn place(exercise: &Exercise) -> Place {
     if let Some(reason) = needs.iter().filter(|need| *need != CGROUP2).find_map(|need| lacks(need)) {
         return Place::Nowhere(reason);
     }
-    if !needs.iter().any(|need| need == CGROUP2) || has_cgroup_v2() {
+    if !needs.iter().any(|need| need == CGROUP2) || has_groups() {
         return Place::Here;
     }
     match ["busybox", "qemu-system-x86_64"].into_iter().find_map(lacks) {
         None => Place::Machine,
         Some(reason) => Place::Nowhere(format!("needs control groups (v2) of its own, or a virtual machine: {reason}")),
     }
+}
+
+/// Can a group with these controllers be made here: by root, or by a user to whom systemd delegates?
+fn has_groups() -> bool {
+    let there = cgroups::Place::find().map(|place| place.available()).unwrap_or_default();
+    [Controller::Cpu, Controller::Memory, Controller::Pids].iter().all(|wanted| there.contains(wanted))
 }
 
 /// Checks a program on this machine; `tool` is the runner itself.

@@ -10,9 +10,10 @@ use super::compile::Compiler;
 use super::hidden::{self, Hidden};
 use super::outcome::{CheckOutcome, ExerciseOutcome, Status};
 use super::submission::{Submission, Taken};
+use super::text;
 use super::watch::{self, Run};
-use super::{needs, text};
 use crate::compile::Libraries;
+use crate::judge::{self, CGROUP2, Place};
 use crate::lab::{Lab, Limits};
 use crate::source::Variant;
 use crate::{Exercise, Failure};
@@ -33,6 +34,9 @@ pub struct Examiner {
 
 /// A check runs the program several times: for so many times of what one may take, it is waited for.
 const PATIENCE: u64 = 12;
+
+/// A class is graded in one place.
+const IN_MACHINE: &str = "needs control groups (v2) of its own: grade in the virtual machine, tests/vm/run -- …";
 
 /// How all checks of an exercise went, without any of them being made.
 type All = (Status, String);
@@ -84,8 +88,10 @@ impl Examiner {
     }
 
     fn look(&self, from: &Submission, exercise: &Exercise, checks: &mut [CheckOutcome]) -> Result<(), All> {
-        if let Some(reason) = needs::missing(exercise) {
-            return Err((Status::Skipped, reason));
+        match judge::place(exercise) {
+            Place::Here => {}
+            Place::Machine => return Err((Status::Skipped, IN_MACHINE.into())),
+            Place::Nowhere(reason) => return Err((Status::Skipped, reason)),
         }
         let source = match from.take(exercise).map_err(|error| (Status::Error, error.to_string()))? {
             Taken::Text(source) => source,
@@ -126,7 +132,7 @@ impl Examiner {
     /// What makes a place for one check.
     fn lab(&self, exercise: &Exercise, program: &Path) -> impl Fn() -> Result<Lab, Failure> + Send + use<> {
         let (tool, program, limits) = (self.tool.clone(), program.to_owned(), self.limits);
-        let cgroup = exercise.about.needs.iter().any(|need| need == "cgroup2");
+        let cgroup = exercise.about.needs.iter().any(|need| need == CGROUP2);
         move || {
             let lab = Lab::new(&tool, &program)?.with_limits(limits);
             Ok(if cgroup { lab.with_cgroup() } else { lab })

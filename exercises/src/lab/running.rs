@@ -14,8 +14,8 @@ use nix::unistd::Pid;
 
 use super::crowd;
 use super::family::{self, Process};
-use super::{files, group};
 use super::spec::{Limits, News, PROGRAM, Spec};
+use super::{files, group};
 use crate::Failure;
 
 /// How often the watcher looks.

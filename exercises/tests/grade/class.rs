@@ -61,7 +61,9 @@ impl Class {
 
     /// Our program, whose temporary files have a place of their own.
     pub fn grader(&self) -> Run {
-        Run::new(Command::new(tool())).env("TMPDIR", self.sandbox.path().join("tmp"))
+        // Patient enough for the first one, which builds what the exercises are compiled against.
+        let run = Run::new(Command::new(tool())).timeout(std::time::Duration::from_secs(600));
+        run.env("TMPDIR", self.sandbox.path().join("tmp"))
     }
 }
 

@@ -153,7 +153,7 @@ pub fn skips() -> Outcome {
     for exercise in of(&report, "starter")["exercises"].as_array().into_iter().flatten() {
         for check in exercise["checks"].as_array().into_iter().flatten().filter(|check| check["status"] == "skipped") {
             assert_eq!(check["points"], 0);
-            assert!(check["message"].as_str().is_some_and(|why| why.starts_with("this machine has no ")), "{check}");
+            assert!(check["message"].as_str().is_some_and(|why| why.starts_with("needs ")), "{check}");
             let name = exercise["name"].as_str().unwrap_or_default();
             assert!(done.stdout.contains(&format!("skipped for all: {name}")), "{}", done.stdout);
         }
@@ -173,9 +173,9 @@ pub fn interrupted() -> Outcome {
         |dir: &Path| fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect::<Vec<_>>();
     let is_lab = |path: &PathBuf| path.to_string_lossy().contains("cooper-lab-");
     let runs = || entries(&tmp).iter().flat_map(|dir| entries(dir)).any(|path| is_lab(&path));
-    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    let deadline = std::time::Instant::now() + Duration::from_secs(300);
     while !runs() {
-        assert!(std::time::Instant::now() < deadline, "no room after a minute: {:?}", grader.output());
+        assert!(std::time::Instant::now() < deadline, "no room after five minutes: {:?}", grader.output());
         std::thread::sleep(Duration::from_millis(20));
     }
     grader.signal(Signal::SIGINT)?;
