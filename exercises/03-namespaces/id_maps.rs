@@ -1,10 +1,11 @@
 //! Who is who: the maps of a user namespace.
 //!
-//! `id_maps UID GID PROGRAM…` runs a program in a user namespace of its own, in which you are the user UID with the group
-//! GID: `id_maps 0 0 id` shall say that you are root. The child is made and waits; the function [`write_maps`] is to give
-//! its namespace a map, and does nothing yet. So everybody in there is `nobody`.
+//! `id_maps UID GID PROGRAM…` runs a program in a user namespace of its own, in which you are the user UID with the
+//! group GID: `id_maps 0 0 id` shall say that you are root. The child is made and waits; the function [`write_maps`] is
+//! to give its namespace a map, and does nothing yet. So everybody in there is `nobody`.
 //!
-//! Each map is one line of one id: UID inside is your own user id outside, GID inside your own group. Mind three things:
+//! Each map is one line of one id: UID inside is your own user id outside, GID inside your own group. Mind three
+//! things:
 //! - an ordinary user may write the map of groups only after `deny` stands in `/proc/PID/setgroups`;
 //! - root may write it without, and should: `deny` is for ever, and programs of root's container may want to call
 //!   setgroups(2);

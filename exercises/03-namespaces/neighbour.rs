@@ -1,19 +1,19 @@
 //! A neighbour's key, through one shared namespace.
 //!
-//! `neighbour run PROGRAM…` is an engine: each of its containers has mounts, a host name, queues and a network of its own.
-//! The process numbers are the host's, because somebody wanted to see the processes of all containers with one `ps`. A
-//! container beside yours keeps a key in `/run/key`, on a tmpfs that is mounted there and nowhere else.
+//! `neighbour run PROGRAM…` is an engine: each of its containers has mounts, a host name, queues and a network of its
+//! own. The process numbers are the host's, because somebody wanted to see the processes of all containers with one
+//! `ps`. A container beside yours keeps a key in `/run/key`, on a tmpfs that is mounted there and nowhere else.
 //!
-//! **Break out.** Write [`steal`]. `neighbour steal` runs in a container of this engine, where there is no `/run/key`, and
-//! prints what it finds: the neighbour's key. You do not know which process the neighbour is.
+//! **Break out.** Write [`steal`]. `neighbour steal` runs in a container of this engine, where there is no `/run/key`,
+//! and prints what it finds: the neighbour's key. You do not know which process the neighbour is.
 //!
 //! **Close the way.** Then mend [`recipe`], so that no program in a container gets at a neighbour's files. An honest
-//! program shall not notice: it still finds its own processes in `/proc`. (`SystemMounts` furnishes a root that is taken
-//! later. These containers keep the host's, so a mount of your own on `/proc` is what is needed.)
+//! program shall not notice: it still finds its own processes in `/proc`. (`SystemMounts` furnishes a root that is
+//! taken later. These containers keep the host's, so a mount of your own on `/proc` is what is needed.)
 //!
-//! By hand, after `cargo build -p lab03`: `unshare --map-root-user --mount sh`, in that shell `mount -t tmpfs k /run;
-//! echo mine > /run/key`. In a second such shell (`nsenter --target PID --user sh`) run `target/debug/neighbour run
-//! target/debug/neighbour steal`.
+//! By hand, after `cargo build -p lab03`: `unshare --map-root-user sh`, and in that shell a neighbour, `unshare --mount
+//! sh -c 'mount -t tmpfs k /run; echo mine > /run/key; sleep 300' &`, and then
+//! `target/debug/neighbour run target/debug/neighbour steal`.
 //!
 //! Read: the book, chapter 3, "One namespace left out" and "/proc, /sys and /dev"; proc_pid_root(5), pid_namespaces(7).
 

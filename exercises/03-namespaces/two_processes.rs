@@ -21,8 +21,8 @@
 //! Write `yes` or `no` for each question. `two_processes` then prints your answers; the check makes the two processes
 //! and tries all of it.
 //!
-//! Read: the book, chapter 3, from "Eight pointers" on; namespaces(7), user_namespaces(7); ptrace(2), "Ptrace access mode
-//! checking", for whatever lies below /proc/PID of somebody else.
+//! Read: the book, chapter 3, from "Eight pointers" on; namespaces(7), user_namespaces(7); ptrace(2), "Ptrace access
+//! mode checking", for whatever lies below /proc/PID of somebody else.
 
 /// A question, and your answer.
 const ANSWERS: [(&str, &str); 10] = [

@@ -1,9 +1,9 @@
 //! Read-only, but only at the top.
 //!
-//! `deep_read_only FROM TO PROGRAM…` runs a program in a mount namespace of its own in which the directory FROM is seen at
-//! TO, read-only, with everything that is mounted below it. Its author uses the old way: a bind mount, then a remount
-//! with `MS_RDONLY`. In a test with one directory it held. But a remount reaches one mount, and what is mounted below it
-//! stays writable. For years `docker run -v FROM:TO:ro` was like that.
+//! `deep_read_only FROM TO PROGRAM…` runs a program in a mount namespace of its own in which the directory FROM is seen
+//! at TO, read-only, with everything that is mounted below it. Its author uses the old way: a bind mount, then a
+//! remount with `MS_RDONLY`. In a test with one directory it held. But a remount reaches one mount, and what is mounted
+//! below it stays writable. For years `docker run -v FROM:TO:ro` was like that.
 //!
 //! Mend it. Three things shall hold:
 //! - nothing at TO or below can be written, however deep the mounts lie in each other;

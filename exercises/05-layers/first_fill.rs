@@ -1,16 +1,18 @@
 //! A volume's first fill, and a link that leads out of the image.
 //!
-//! A new volume is filled with what the image has at its place. The engine does that on the host, as root, with the image's
-//! directory in front of it: `first_fill fill IMAGE PATH VOLUME` copies what IMAGE has at PATH into the empty directory
-//! VOLUME. Its author thought of files and directories. An image is made by a stranger, though, and may hold a link.
+//! A new volume is filled with what the image has at its place. The engine does that on the host, as root, with the
+//! image's directory in front of it: `first_fill fill IMAGE PATH VOLUME` copies what IMAGE has at PATH into the empty
+//! directory VOLUME. Its author thought of files and directories. An image is made by a stranger, though, and may hold
+//! a link.
 //!
-//! **Break out.** Write [`bait`]. `first_fill bait IMAGE SECRET` lays out an image for the path `/data` (a directory `data`
-//! or something of that name), such that a fill brings the file SECRET of the host into the volume. You have not got the
-//! file, you only know where it lies; when you make the image it need not even be there yet.
+//! **Break out.** Write [`bait`]. `first_fill bait IMAGE SECRET` lays out an image for the path `/data` (a directory
+//! `data` or something of that name), such that a fill brings the file SECRET of the host into the volume. You have not
+//! got the file, you only know where it lies; when you make the image it need not even be there yet.
 //!
-//! **Close the way.** Then mend [`fill`]. Nothing that lies outside of IMAGE may get into the volume, whatever is a link.
-//! And what an honest image has must still get there: a link is copied as the link that it is; and where PATH itself leads
-//! over links, they mean what they will mean in the container, whose `/` is IMAGE. Debian's `/var/run -> /run` is one.
+//! **Close the way.** Then mend [`fill`]. Nothing that lies outside of IMAGE may get into the volume, whatever is a
+//! link. And what an honest image has must still get there: a link is copied as the link that it is; and where PATH
+//! itself leads over links, they mean what they will mean in the container, whose `/` is IMAGE. Debian's `/var/run ->
+//! /run` is one.
 //!
 //! By hand, after `cargo build -p lab05`: `mkdir /tmp/i /tmp/v; target/debug/first_fill bait /tmp/i /etc/hostname;
 //! target/debug/first_fill fill /tmp/i /data /tmp/v; grep -r . /tmp/v`.

@@ -6,9 +6,9 @@
 //! read  mode  open  old  one  gone  deep/x  tree/x  again/x  dir/x
 //! ```
 //!
-//! An overlay is mounted on it as the book's engine does it. In the merged directory a shell runs the commands below, each
-//! once. Then the overlay is unmounted, and you look into the upper directory. What stands at the place that the question
-//! names? Answer with one of
+//! An overlay is mounted on it as the book's engine does it. In the merged directory a shell runs the commands below,
+//! each once. Then the overlay is unmounted, and you look into the upper directory. What stands at the place that the
+//! question names? Answer with one of
 //!
 //! - `nothing`
 //! - `file`
@@ -16,7 +16,8 @@
 //! - `directory`, if the layer's directory at its place is still seen through it
 //! - `opaque`, for a directory that hides the layer's
 //!
-//! and, where a number of bytes is asked for, with that number. `in_upper` prints your answers; the check does all of it.
+//! and, where a number of bytes is asked for, with that number. `in_upper` prints your answers; the check does all of
+//! it.
 //!
 //! Read: the book, chapter 5, "The first write: copy-up" and "The first deletion: whiteouts".
 

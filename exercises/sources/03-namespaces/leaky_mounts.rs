@@ -1,8 +1,8 @@
 //! An engine whose mounts reach the host.
 //!
-//! `leaky_mounts DIR PROGRAM…` runs a program in a mount namespace of its own, with an empty tmpfs on DIR. So its author
-//! thought, and on his machine it was so. On a machine with systemd, where `/` and all below it is *shared*, every mount
-//! of the container appears on the host as well, and what the container unmounts is gone from the host.
+//! `leaky_mounts DIR PROGRAM…` runs a program in a mount namespace of its own, with an empty tmpfs on DIR. So its
+//! author thought, and on his machine it was so. On a machine with systemd, where `/` and all below it is *shared*,
+//! every mount of the container appears on the host as well, and what the container unmounts is gone from the host.
 //!
 //! Mend it. Three things shall hold:
 //! - what the container mounts or unmounts changes nothing on the host, wherever it happens;

@@ -1,7 +1,8 @@
 //! What did the container change?
 //!
-//! `changes LOWER UPPER` shall print what `docker diff` prints: LOWER is a layer, UPPER what an overlay on it has written.
-//! One line a path, `A` for added, `C` for changed, `D` for deleted. Write [`walk`]; what stands below it helps.
+//! `changes LOWER UPPER` shall print what `docker diff` prints: LOWER is a layer, UPPER what an overlay on it has
+//! written. One line a path, `A` for added, `C` for changed, `D` for deleted. Write [`walk`]; what stands below it
+//! helps.
 //!
 //! - A path that LOWER does not have is added.
 //! - A path that both have is changed if [`differ`] says so. A file that was only copied up is no change.
@@ -13,8 +14,9 @@
 //!
 //! (The crate `layers` has a `diff` for many layers. It does what you are to do here; read it afterwards.)
 //!
-//! By hand, after `cargo build -p lab05`: make an overlay as the chapter does in "One view of several directories", change
-//! something in it, and run `target/debug/changes /tmp/hand/lower /tmp/hand/upper` under `unshare --map-root-user`.
+//! By hand, after `cargo build -p lab05`: make an overlay as the chapter does in "One view of several directories",
+//! change something in it, and run `target/debug/changes /tmp/hand/lower /tmp/hand/upper` under `unshare
+//! --map-root-user`.
 //!
 //! Read: the book, chapter 5, "The first deletion: whiteouts" and "What did it change?"; the kernel's
 //! Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories".
@@ -36,8 +38,9 @@ use process::{Error, OrCall, Result};
 /// What happened to a path of the container.
 type Change = (char, PathBuf);
 
-/// Compares the directory `upper` with `lower`, the one of the layer at the same place; none if the layer has none. In the
-/// container it is `path`. In a `hidden` one nothing of the layer can be seen: it is opaque, or lies in an opaque one.
+/// Compares the directory `upper` with `lower`, the one of the layer at the same place; none if the layer has none. In
+/// the container it is `path`. In a `hidden` one nothing of the layer can be seen: it is opaque, or lies in an opaque
+/// one.
 fn walk(upper: &Path, lower: Option<&Path>, hidden: bool, path: &Path, changes: &mut Vec<Change>) -> Result<()> {
     //@ starter
     todo!("compare {} with {lower:?}", upper.display())

@@ -37,8 +37,8 @@ fn look(lab: &Lab, inside: Ids, outside: Option<Ids>) -> Result<[String; 4], Fai
 
 /// What the kernel may have refused.
 fn note(outside: Option<Ids>) -> String {
-    let common = "A line is three numbers: first the id inside, then the one outside, then how many; and the kernel takes \
-                  a map in one write(2), a piece of a line is EINVAL.";
+    let common = "A line is three numbers: first the id inside, then the one outside, then how many; and the kernel \
+                  takes a map in one write(2), a piece of a line is EINVAL.";
     match outside {
         None => common.to_owned(),
         Some((uid, gid)) => format!(
@@ -74,8 +74,8 @@ fn allowed(lab: &Lab) -> Verdict {
     let [_, _, setgroups, own] = look(lab, (0, 0), None)?;
     same("/proc/PID/setgroups of a container that root has made", own, setgroups).map_err(|failure| {
         failure.note(
-            "Root does not need `deny`: it may drop groups anyway. Once written it stands for ever, and programs that call \
-             setgroups(2), as package managers do, fail in this container.",
+            "Root does not need `deny`: it may drop groups anyway. Once written it stands for ever, and programs that \
+             call setgroups(2), as package managers do, fail in this container.",
         )
     })
 }

@@ -16,14 +16,16 @@ pub const CHECKS: [Check; 4] = [
 const NEIGHBOUR: &str = r#"
 mkfifo /tmp/up
 unshare --mount --uts --ipc --net /bin/sh -c '
-    mount -t tmpfs neighbour /run && cat /lab/work/key > /run/key && rm /lab/work/key && echo up > /tmp/up && exec sleep 300
+    mount -t tmpfs neighbour /run && cat /lab/work/key > /run/key && rm /lab/work/key
+    echo up > /tmp/up && exec sleep 300
 ' &
 read -r line < /tmp/up
 "#;
 
 /// The user namespace is entered only if it is another one: nobody may enter his own once more.
 const INSIDE: &str = r#"
-user=; test "$(readlink /proc/self/ns/user)" = "$(readlink "/proc/$pid/ns/user")" || user='--user --preserve-credentials'
+user='--user --preserve-credentials'
+test "$(readlink /proc/self/ns/user)" != "$(readlink "/proc/$pid/ns/user")" || user=
 inside() { nsenter --target "$pid" $user --mount --uts --ipc --net --pid "$@"; }
 "#;
 
@@ -66,9 +68,9 @@ fn closed(lab: &Lab) -> Verdict {
     let what = "`cat /proc/PID/root/run/key` for every process of /proc, in a container of this engine";
     that(!found && searched, what, "no key", seen).map_err(|failure| {
         failure.note(
-            "The container still sees the neighbour's processes, and may look into them. With CLONE_NEWPID it has process \
-             numbers of its own; but an instance of /proc shows the namespace of whoever mounted it, so the new namespace \
-             needs a new one.",
+            "The container still sees the neighbour's processes, and may look into them. With CLONE_NEWPID it has \
+             process numbers of its own; but an instance of /proc shows the namespace of whoever mounted it, so the \
+             new namespace needs a new one.",
         )
     })
 }

@@ -27,8 +27,8 @@ const BETWEEN: [Question; 4] = [
     Question {
         words: "blue may send red a signal",
         trial: "blue sh -c \"kill -0 $red\"",
-        because: "kill(2) compares the ids that the kernel stores, and by the map `0 0 1` both are the same user there. \
-                  A user namespace alone does not keep processes of one user apart.",
+        because: "kill(2) compares the ids that the kernel stores, and by the map `0 0 1` both are the same user \
+                  there. A user namespace alone does not keep processes of one user apart.",
     },
     Question {
         words: "red may read /proc/BLUE/environ",
@@ -77,8 +77,8 @@ const MOUNTS: [Question; 2] = [
     Question {
         words: "red finds the same file as /proc/BLUE/root/mnt/file",
         trial: "red cat /proc/$blue/root/mnt/file",
-        because: "/proc/PID/root leads to the root of that process, with the mounts that it sees. Whoever may look into \
-                  a process (ptrace(2)) may go that way, whatever his own mount namespace.",
+        because: "/proc/PID/root leads to the root of that process, with the mounts that it sees. Whoever may look \
+                  into a process (ptrace(2)) may go that way, whatever his own mount namespace.",
     },
 ];
 

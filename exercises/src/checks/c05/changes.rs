@@ -13,8 +13,8 @@ pub const CHECKS: [Check; 5] = [
     Check::new("what was only copied up", copied),
 ];
 
-/// Makes a layer with `before`, changes it with `during`, and compares what the program prints with `expected`. `W` stands
-/// for a word that nobody knows before.
+/// Makes a layer with `before`, changes it with `during`, and compares what the program prints with `expected`. `W`
+/// stands for a word that nobody knows before.
 fn compare(lab: &Lab, before: &str, during: &str, expected: &[&str], note: &str) -> Verdict {
     let word = lab.nonce();
     let [before, during] = [before, during].map(|script| script.replace('W', &word));
@@ -55,8 +55,8 @@ fn added(lab: &Lab) -> Verdict {
          mkdir -p new/W; echo new > new/W/file
          mkdir -p /tmp/outside/W; ln -s /tmp/outside new/link",
         &["C /etc", "C /etc/W", "C /etc/mode", "A /new", "A /new/W", "A /new/W/file", "A /new/link"],
-        "A directory that the layer has is changed if there is a line for something in it. What the layer does not have is \
-         added, with all that is in it; and a link is not followed: it is a thing of its own.",
+        "A directory that the layer has is changed if there is a line for something in it. What the layer does not \
+         have is added, with all that is in it; and a link is not followed: it is a thing of its own.",
     )
 }
 
@@ -80,8 +80,8 @@ fn again(lab: &Lab) -> Verdict {
         LAYER,
         "rm -r data; mkdir data; echo new > data/W; echo new > data/new",
         &["C /data", "C /data/W", "D /data/same", "D /data/sub", "A /data/new"],
-        "An opaque directory hides what the layer has at its place: the names that it has not itself are deleted. In the \
-         room its mark is the attribute user.overlay.opaque.",
+        "An opaque directory hides what the layer has at its place: the names that it has not itself are deleted. In \
+         the room its mark is the attribute user.overlay.opaque.",
     )
 }
 
@@ -91,8 +91,8 @@ fn deeper(lab: &Lab) -> Verdict {
         LAYER,
         "rm -r data; mkdir -p data/sub; echo new > data/sub/W",
         &["C /data", "D /data/W", "D /data/same", "C /data/sub", "A /data/sub/W", "D /data/sub/old"],
-        "What is hidden is hidden down to the bottom: a directory in an opaque one has no mark of its own, and what the \
-         layer has at its place is just as gone.",
+        "What is hidden is hidden down to the bottom: a directory in an opaque one has no mark of its own, and what \
+         the layer has at its place is just as gone.",
     )
 }
 
@@ -103,7 +103,7 @@ fn copied(lab: &Lab) -> Verdict {
         ": >> quiet/W
          echo new > W",
         &["A /W"],
-        "The file was opened for writing, and nothing was written: it was copied up, with its directory, and is what it \
-         was. That something stands in the upper directory does not say that it has changed.",
+        "The file was opened for writing, and nothing was written: it was copied up, with its directory, and is what \
+         it was. That something stands in the upper directory does not say that it has changed.",
     )
 }

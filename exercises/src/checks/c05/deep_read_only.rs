@@ -58,8 +58,8 @@ fn seen(lab: &Lab) -> Verdict {
     let lines = start(lab, &word, "inside cat /tmp/to/two/three/word 2>&1")?.look()?;
     same("a file in the innermost mount, read in the container below TO", word, lines.join("\n")).map_err(|failure| {
         failure.note(
-            "Where that mount should be there is an empty directory: the bind mount did not bring along what is mounted \
-             below its source.",
+            "Where that mount should be there is an empty directory: the bind mount did not bring along what is \
+             mounted below its source.",
         )
     })
 }
@@ -71,8 +71,8 @@ fn host(lab: &Lab) -> Verdict {
     let seen = writable(lab, "", &places)?;
     same("touch(1) on the host, at FROM and below, while the container runs", expected, seen).map_err(|failure| {
         failure.note(
-            "The same file system is mounted in both places. A remount without MS_BIND changes not the mount but what is \
-             mounted: the file system itself was made read-only.",
+            "The same file system is mounted in both places. A remount without MS_BIND changes not the mount but what \
+             is mounted: the file system itself was made read-only.",
         )
     })
 }

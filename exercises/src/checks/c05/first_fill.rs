@@ -40,8 +40,8 @@ fn attack(lab: &Lab) -> Verdict {
         "a volume that an open fill (`cp -rL IMAGE/data/. VOLUME`) has filled from the image of `first_fill bait`";
     that(done.code == 0 && done.stdout.trim() == word, what, &word, said(&done)).map_err(|failure| {
         failure.note(
-            "You have not got the file, and need not: the engine reads it for you, if the image says where it is and the \
-             engine follows.",
+            "You have not got the file, and need not: the engine reads it for you, if the image says where it is and \
+             the engine follows.",
         )
     })
 }
@@ -66,24 +66,24 @@ fn search(lab: &Lab, images: &[&str], what: &str, note: &str) -> Verdict {
 fn inside(lab: &Lab) -> Verdict {
     let images = [
         "mkdir image/data && echo plain > image/data/plain && ln -s /tmp/host/secret image/data/absolute",
-        "mkdir -p image/data/deep && echo plain > image/data/plain && ln -s ../../../host/secret image/data/deep/relative",
+        "mkdir -p image/data/d && echo plain > image/data/plain && ln -s ../../../host/secret image/data/d/relative",
         "mkdir image/data && echo plain > image/data/plain && ln -s /tmp/host image/data/directory",
     ];
     let what = "what got into the volume, from three directories with a plain file and a link to something of the host";
-    let note = "Reading by a path follows the link that stands there; lstat(2) tells that it is one. A link is copied as \
-                the link that it is.";
+    let note = "Reading by a path follows the link that stands there; lstat(2) tells that it is one. A link is copied \
+                as the link that it is.";
     search(lab, &images, what, note)
 }
 
 fn on_the_way(lab: &Lab) -> Verdict {
     let images = [
         "ln -s /tmp/host image/data && mkdir -p image/tmp/host && echo plain > image/tmp/host/plain",
-        "mkdir image/x image/host && ln -s ../../host image/x/y && ln -s x/y image/data && echo plain > image/host/plain",
+        "mkdir image/x image/host && echo plain > image/host/plain && ln -s ../../host image/x/y; ln -s x/y image/data",
     ];
     let what =
         "what got into the volume, from two images whose /data is a link; in the container it leads to a plain file";
-    let note = "Also the links in PATH are followed by whoever opens it: the engine does that on the host, where `/` is \
-                the host's, and `..` leads past the image. In the container they lead elsewhere.";
+    let note = "Also the links in PATH are followed by whoever opens it: the engine does that on the host, where `/` \
+                is the host's, and `..` leads past the image. In the container they lead elsewhere.";
     search(lab, &images, what, note)
 }
 
@@ -91,7 +91,8 @@ fn honest(lab: &Lab) -> Verdict {
     let word = lab.nonce();
     // Two volumes: one from a plain directory, one over links that are meant for the container's root.
     let script = r#"
-        mkdir -p image/data/deep/er image/srv/real && echo "$word" > image/data/deep/er/file && echo "$word" > image/srv/real/file
+        mkdir -p image/data/deep/er image/srv/real
+        echo "$word" > image/data/deep/er/file; echo "$word" > image/srv/real/file
         ln -s deep/er/file image/data/near; ln -s /no/such/file image/data/far; ln -s /srv image/link
         "$PROGRAM" fill /tmp/image /data /tmp/volume || exit
         mkdir second && "$PROGRAM" fill /tmp/image /link/real /tmp/second || exit
@@ -100,7 +101,8 @@ fn honest(lab: &Lab) -> Verdict {
     "#;
     let done = run(lab, script, &word)?;
     let expected = format!("{word}\n{word}\ndeep/er/file\n/no/such/file");
-    let what = "two volumes: the files /data/deep/er/file and, over the link /link -> /srv, /link/real/file; and where two links lead";
+    let what =
+        "two volumes: /data/deep/er/file, and over the link /link -> /srv, /link/real/file; where two links lead";
     that(done.code == 0 && done.stdout.trim() == expected, what, &expected, said(&done)).map_err(|failure| {
         failure.note(
             "A link in the directory is copied as the link that it is, also if it leads nowhere. A link in PATH is \

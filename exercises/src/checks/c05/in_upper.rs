@@ -33,7 +33,7 @@ const WRITTEN: [Question; 4] = [
     Question {
         words: "exec 3>> open, which opens it and writes nothing: upper/open",
         look: "kind open",
-        because: "The kernel copies when a file is opened for writing: the descriptor must be one of the copy from then on.",
+        because: "The kernel copies when a file is opened for writing: the descriptor must be the copy's.",
     },
 ];
 
@@ -51,8 +51,8 @@ const RENAMED: [Question; 4] = [
     Question {
         words: "ln one two, a hard link: upper/one",
         look: "kind one",
-        because: "A hard link is a second name of one inode, and changes the number of names in it: it is copied up, and both \
-                  names are names of the copy.",
+        because: "A hard link is a second name of one inode, and changes the number of names in it: it is copied up, \
+                  and both names are names of the copy.",
     },
     Question {
         words: "mv dir moved, which mv does by copying: upper/dir",
@@ -65,7 +65,7 @@ const DELETED: [Question; 4] = [
     Question {
         words: "rm deep/x: upper/deep",
         look: "kind deep",
-        because: "The whiteout of `x` has to stand somewhere: in a directory of the same name, copied up without its contents.",
+        because: "The whiteout of `x` has to stand somewhere: in a copy of its directory, without the contents.",
     },
     Question {
         words: "rm -r tree: upper/tree",
@@ -75,8 +75,8 @@ const DELETED: [Question; 4] = [
     Question {
         words: "rm -r again; mkdir again: upper/again",
         look: "kind again",
-        because: "A plain directory would show what the layer has at its place. One mark hides the whole directory: the \
-                  attribute `opaque`.",
+        because: "A plain directory would show what the layer has at its place. One mark hides the whole directory: \
+                  the attribute `opaque`.",
     },
     Question {
         words: "echo hello > fresh; rm fresh: upper/fresh",
@@ -110,7 +110,8 @@ cd upper || exit 94
 kind() {
     if test -c $1; then test $(stat -c %t:%T $1) = 0:0 && echo whiteout || echo device
     elif test -d $1; then
-        if tar --xattrs --no-recursion -cf - $1 | grep -aq user.overlay.opaque=y; then echo opaque; else echo directory; fi
+        if tar --xattrs --no-recursion -cf - $1 | grep -aq user.overlay.opaque=y; then echo opaque
+        else echo directory; fi
     elif test -e $1; then echo file
     else echo nothing
     fi
