@@ -31,7 +31,11 @@ pub fn on_overlay(lab: &Lab, before: &str, during: &str, after: &str, args: &[&s
     );
     let done = lab.sh(&script, args)?;
     match done.code {
-        90..=94 => Err(Failure::Machine(format!("no overlay here ({}): {}", done.code, done.stderr.trim()))),
+        91 => Err(Failure::Machine(format!(
+            "no directory here can be an overlay's upper one ({}); TMPDIR may name one on ext4, xfs or btrfs",
+            done.stderr.trim()
+        ))),
+        90..=94 => Err(Failure::Machine(format!("the overlay cannot be changed: {}", done.stderr.trim()))),
         _ => Ok(done),
     }
 }
