@@ -1,8 +1,6 @@
 //! A learner's engine runs in a room, started by a shell of ours, which then looks at the container from beside it:
 //! that shell is the host, as the container's maker sees it.
 
-use std::fs;
-
 use crate::Failure;
 use crate::lab::{Lab, Process, Running};
 
@@ -57,11 +55,10 @@ impl Watched {
         let what = format!("a container that runs `sleep {word}`");
         let found = running.wait_for(&what, |running| {
             let found = running.processes().into_iter().find(|process| process.argv == ["sleep", word]);
-            found.map(Some).or_else(|| lab.work().join("ended").exists().then_some(None))
+            found.map(Some).or_else(|| lab.read("ended").map(|_| None))
         })?;
         let Some(process) = found else {
-            let read = |name: &str| fs::read_to_string(lab.work().join(name)).unwrap_or_default();
-            let (code, said) = (read("ended"), read("said"));
+            let [code, said] = ["ended", "said"].map(|name| lab.read(name).unwrap_or_default());
             let seen = format!("exit code {}, before the program ran; it had said: {}", code.trim(), said.trim());
             return Err(Failure::wrong(format!("the engine, started with {}", args.join(" ")), what, seen));
         };
