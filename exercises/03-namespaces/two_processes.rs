@@ -30,7 +30,7 @@ const ANSWERS: [(&str, &str); 10] = [
     ("blue may send red a signal", "?"),
     ("red may read /proc/BLUE/environ", "?"),
     ("blue may read /proc/RED/environ", "?"),
-    ("while red listens on TCP port 8080, blue may listen on it too", "?"),
+    ("blue may listen on TCP port 8080 while red does", "?"),
     ("red changes the host name: blue sees the new one", "?"),
     ("blue may change the host name", "?"),
     ("red makes a System V message queue: blue finds it in /proc/sysvipc/msg", "?"),

@@ -46,7 +46,7 @@ const BETWEEN: [Question; 4] = [
 
 const NAMES: [Question; 4] = [
     Question {
-        words: "while red listens on TCP port 8080, blue may listen on it too",
+        words: "blue may listen on TCP port 8080 while red does",
         trial: "blue perl /tmp/listen",
         because: "Ports belong to the network namespace, and blue has its own.",
     },

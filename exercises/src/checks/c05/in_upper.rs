@@ -26,12 +26,12 @@ const WRITTEN: [Question; 4] = [
         because: "The layer is never written, so the new mode must stand above it: on a copy.",
     },
     Question {
-        words: "chmod 600 mode, a file of 100000 bytes: the bytes of upper/mode",
+        words: "chmod 600 mode (a file of 100000 bytes): the bytes of upper/mode",
         look: "stat -c %s mode",
         because: "Copy-up knows whole files only, also where no byte of the contents changes.",
     },
     Question {
-        words: "exec 3>> open, which opens it and writes nothing: upper/open",
+        words: "exec 3>> open (opens it and writes nothing): upper/open",
         look: "kind open",
         because: "The kernel copies when a file is opened for writing: the descriptor must be the copy's.",
     },
@@ -49,13 +49,13 @@ const RENAMED: [Question; 4] = [
         because: "The contents come from the layer, by copy-up, and then get the new name.",
     },
     Question {
-        words: "ln one two, a hard link: upper/one",
+        words: "ln one two (a hard link): upper/one",
         look: "kind one",
         because: "A hard link is a second name of one inode, and changes the number of names in it: it is copied up, \
                   and both names are names of the copy.",
     },
     Question {
-        words: "mv dir moved, which mv does by copying: upper/dir",
+        words: "mv dir moved (mv does that by copying): upper/dir",
         look: "kind dir",
         because: "The layer still has it. After copying mv deletes the old directory as `rm -r` does: one whiteout.",
     },
