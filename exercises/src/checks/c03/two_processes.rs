@@ -109,9 +109,10 @@ fn compare(lab: &Lab, questions: &[Question]) -> Verdict {
     let lines: Vec<_> = answers.stdout.lines().filter_map(|line| line.split_once(" = ")).collect();
     let mut wrong = Vec::new();
     for (question, fact) in questions.iter().zip(facts) {
-        let given = lines.iter().find(|(words, _)| *words == question.words).map(|(_, answer)| answer.trim());
-        if given != Some(if fact { "yes" } else { "no" }) {
-            wrong.push((question, given.unwrap_or("?"), fact));
+        let given = lines.iter().find(|(words, _)| *words == question.words);
+        let given = given.map_or("?".to_owned(), |(_, answer)| answer.trim().to_lowercase());
+        if given != if fact { "yes" } else { "no" } {
+            wrong.push((question, given, fact));
         }
     }
     let Some((first, given, fact)) = wrong.first() else { return Ok(()) };

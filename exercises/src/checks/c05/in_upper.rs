@@ -128,7 +128,7 @@ fn compare(lab: &Lab, questions: &[Question]) -> Verdict {
     }
     let given = |question: &Question| {
         let line = answers.stdout.lines().find_map(|line| line.strip_prefix(question.words)?.strip_prefix(" = "));
-        line.map_or("?", str::trim).to_owned()
+        line.map_or("?".to_owned(), |answer| answer.trim().trim_end_matches(" bytes").to_lowercase())
     };
     let open = questions.iter().filter(|question| given(question) == "?").count();
     if open > 0 {
