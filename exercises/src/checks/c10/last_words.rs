@@ -69,13 +69,13 @@ fn left_behind(lab: &Lab) -> Verdict {
     let script = format!("sleep 1000 & echo {word}");
     let mut running = lab.start(&["log", "sh", "-c", &script])?;
     let start = Instant::now();
-    let late = running.wait_for("", |_| (start.elapsed() > Duration::from_secs(4)).then_some(()));
+    let late = running.wait_for("", |_| (start.elapsed() > Duration::from_secs(8)).then_some(()));
     match late {
         Ok(()) => {
             return Err(Failure::wrong(
                 format!("the supervisor of `sh -c '{script}'`, whose `sleep` holds the pipe open"),
                 "it ends when the command has ended",
-                "it still waited after four seconds",
+                "it still waited after eight seconds",
             )
             .note("The command is the one process that is waited for. Take what is in the pipe, and no more."));
         }

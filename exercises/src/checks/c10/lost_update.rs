@@ -121,7 +121,7 @@ fn interleaved(lab: &Lab) -> Verdict {
         let goes_on = second.is_some_and(|second| {
             !second.status("State").is_some_and(|state| state.starts_with('Z')) && !waits_for_lock(second.pid)
         });
-        (!goes_on || start.elapsed() > Duration::from_secs(1)).then_some(())
+        (!goes_on || start.elapsed() > Duration::from_secs(4)).then_some(())
     })?;
     running.say(&format!("{one}\n"));
     running.finish()?;
