@@ -71,7 +71,8 @@ const ANSWERS: [(&str, &str); 7] = [
     //@ wrong full-is-full
     ("proxy", "memory-limit"),
     //@ end
-    // `shop` gets four threads, all busy, each on a processor of its own. After how many microseconds of each period do they stand still?
+    // `shop` gets four threads, all busy, each on a processor of its own. After how many microseconds of each period
+    // do they stand still?
     //@ starter
     ("shop-runs", "?"),
     //@ solution

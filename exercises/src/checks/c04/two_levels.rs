@@ -50,8 +50,8 @@ fn closed(lab: &Lab, script: &str) -> Result<String, Failure> {
 fn divides(lab: &Lab) -> Verdict {
     let name = lab.nonce();
     let script = format!(
-        "mkdir /sys/fs/cgroup/{name} /sys/fs/cgroup/{name}2 && echo made; (sh -c 'echo $$ > /sys/fs/cgroup/{name}/cgroup.procs && \
-         cat /proc/self/cgroup'); echo goes on"
+        "mkdir /sys/fs/cgroup/{name} /sys/fs/cgroup/{name}2 && echo made; (sh -c 'echo $$ > \
+         /sys/fs/cgroup/{name}/cgroup.procs && cat /proc/self/cgroup'); echo goes on"
     );
     let seen = closed(lab, &script)?;
     let is = seen.contains("made") && seen.contains(&format!("/{name}\n"));
@@ -69,10 +69,13 @@ fn bounded(lab: &Lab) -> Verdict {
     for way in ways {
         let number = lab.number(1000, 9_999_999).to_string();
         let bomb = format!("for i in $(seq 40); do sleep {number} & done");
-        // The shell of the bomb ends where a fork is refused; what it has started stays. The outer one forks no more then.
+        // The shell of the bomb ends where a fork is refused; what it has started stays. The outer one forks no more
+        // then.
         let script = format!(
             "sh -c '{way}; {bomb}' 2>/dev/null
-             n=0; for f in /proc/[0-9]*/cmdline; do read -r line < $f; case $line in sleep*) n=$((n+1));; esac; done 2>/dev/null
+             n=0; for f in /proc/[0-9]*/cmdline; do
+                 read -r line < $f; case $line in sleep*) n=$((n+1));; esac
+             done 2>/dev/null
              echo \"$n alive\"; echo goes on"
         );
         let seen = closed(lab, &script)?;

@@ -22,8 +22,8 @@ fn walk(lab: &Lab, limit: u32, script: &str) -> Result<Output, Failure> {
     Err(match done.stderr.as_str() {
         said if said.contains("not yet implemented") => failure.note("It still has a todo!()."),
         said if said.contains("EBUSY") => failure.note(
-            "A group with processes cannot hand controllers down. All of them must go into a leaf: this program, the shell \
-             that started it, and process 1 of the container.",
+            "A group with processes cannot hand controllers down. All of them must go into a leaf: this program, the \
+             shell that started it, and process 1 of the container.",
         ),
         said if said.contains("pids.max") => {
             failure.note("The last group has no such file: nobody above it has handed the controller down.")

@@ -1,4 +1,5 @@
-//! A filter that looks at one table of three: what it prints is run here, as the kernel would run it, for calls of each table.
+//! A filter that looks at one table of three: what it prints is run here, as the kernel would run it, for calls of each
+//! table.
 
 use crate::check::{Check, Failure, Verdict, that};
 use crate::lab::Lab;
@@ -131,8 +132,9 @@ fn i386(lab: &Lab) -> Verdict {
         let seen = told(filter.verdict(*number, I386)?);
         that(filter.stops(*number, I386)?, &what, "anything but that the call is made", seen).map_err(|failure| {
             failure.note(
-                "Every x86_64 program can do that too, by the instruction `int $0x80`: the filter is asked with another \
-                 architecture then. What is not of the table that you know must end at a refusal, not at ALLOW.",
+                "Every x86_64 program can do that too, by the instruction `int $0x80`: the filter is asked with \
+                 another architecture then. What is not of the table that you know must end at a refusal, not \
+                 at ALLOW.",
             )
         })?;
     }

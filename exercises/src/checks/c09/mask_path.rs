@@ -21,8 +21,8 @@ fn masked(lab: &Lab, paths: &str, script: &str) -> Result<Output, Failure> {
     Err(match done.stderr.as_str() {
         said if said.contains("not yet implemented") => failure.note("It still has a todo!()."),
         said if said.contains("ENOENT") => failure.note(
-            "A path that is not in this root is to be left out, and the next one is looked at: kernels differ in what /proc \
-             has.",
+            "A path that is not in this root is to be left out, and the next one is looked at: kernels differ in what \
+             /proc has.",
         ),
         _ => failure,
     })

@@ -69,8 +69,8 @@ fn attack(lab: &Lab) -> Verdict {
     that(done.stdout.contains(&secret), "what your line in ATTACK prints from inside", expected, seen.trim()).map_err(
         |failure| {
             failure.note(
-                "The container's root has no such file. But its /proc shows the host's processes, and each of those has a \
-                 root.",
+                "The container's root has no such file. But its /proc shows the host's processes, and each of those \
+                 has a root.",
             )
         },
     )

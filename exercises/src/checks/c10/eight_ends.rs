@@ -38,8 +38,8 @@ fn because(name: &str) -> &'static str {
         "no-reader" => "Who writes to a pipe without a reader gets SIGPIPE, which is 13, on top of 128.",
         "handler" => "The signal does not end it: its handler does, by exit, with a code of its own.",
         "stopped" => {
-            "Process 1 gets no signal that it has no handler for, so SIGTERM does nothing to it. SIGKILL from outside ends \
-             it: 128 + 9."
+            "Process 1 gets no signal that it has no handler for, so SIGTERM does nothing to it. SIGKILL from outside \
+             ends it: 128 + 9."
         }
         _ => "No signal from inside ends process 1, not even SIGKILL, so the shell goes on.",
     }

@@ -68,11 +68,11 @@ fn attack(lab: &Lab) -> Verdict {
         )
         .map_err(|failure| {
             failure.note(if first && second {
-                "Both updates are there: the second command had read what the first one wrote. Hold one of them between \
-                 its read and its write."
+                "Both updates are there: the second command had read what the first one wrote. Hold one of them \
+                 between its read and its write."
             } else {
-                "It must be the work of both commands: one of them sets `one` to ONE, the other `two` to TWO, and one of \
-                 these is overwritten."
+                "It must be the work of both commands: one of them sets `one` to ONE, the other `two` to TWO, and one \
+                 of these is overwritten."
             })
         })?;
     }
@@ -127,8 +127,8 @@ fn interleaved(lab: &Lab) -> Verdict {
     running.finish()?;
     let what =
         "the file after `set … one -` was asked for its value, `set … two VALUE` came, and then `one` got its value";
-    let note = "The second command read the file while the first was between its read and its write. A lock helps if it is \
-                taken before the read, and if both lock the same file: one that no rename replaces.";
+    let note = "The second command read the file while the first was between its read and its write. A lock helps if \
+                it is taken before the read, and if both lock the same file: one that no rename replaces.";
     has(&state(lab, "state.json")?, &[("old", &old), ("one", &one), ("two", &two)], what, note)?;
 
     let values: Vec<_> = (0..20).map(|index| (format!("k{index}"), lab.nonce())).collect();
@@ -162,8 +162,8 @@ fn reader(lab: &Lab) -> Verdict {
     let what = "what a reader reads who had opened the file before `set` wrote";
     that(read == before, what, format!("{before:?}, which was there then"), format!("{read:?}")).map_err(|failure| {
         failure.note(
-            "The same file was written again, and for a moment it is empty or half. A new file that takes the name by a \
-             rename leaves the old one whole to who has it open.",
+            "The same file was written again, and for a moment it is empty or half. A new file that takes the name by \
+             a rename leaves the old one whole to who has it open.",
         )
     })
 }

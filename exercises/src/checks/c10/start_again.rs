@@ -67,8 +67,8 @@ fn counted(lab: &Lab) -> Verdict {
     let most = lab.number(2, 4);
     let mut ends: Vec<_> = (0..6).map(|_| short(lab, lab.number(1, 255))).collect();
     ends[1].1 = lab.number(10_000, 90_000);
-    let note = "The number counts the starts again, over all: with on-failure:N a program that always fails runs one time \
-                more than N.";
+    let note = "The number counts the starts again, over all: with on-failure:N a program that always fails runs one \
+                time more than N.";
     compare(lab, &format!("on-failure:{most}"), &ends, note)
 }
 
