@@ -1,12 +1,12 @@
 //! Into the group too late.
 //!
 //! `too_late LIMIT READY COMMAND…` is an engine that limits a command: it makes the control group `job`, with LIMIT as
-//! its `memory.max`, and runs the command in it. So that the command starts at full speed, as somebody thought, it is put
-//! into the group when it is ready, which it says by making the file READY.
+//! its `memory.max`, and runs the command in it. So that the command starts at full speed, as somebody thought, it is
+//! put into the group when it is ready, which it says by making the file READY.
 //!
-//! What a process has touched before stays on the bill of the group where it touched it: a move takes the process along,
-//! not its memory. So the command can take as much as it likes before it says that it is ready, and the group's numbers
-//! are wrong for ever.
+//! What a process has touched before stays on the bill of the group where it touched it: a move takes the process
+//! along, not its memory. So the command can take as much as it likes before it says that it is ready, and the group's
+//! numbers are wrong for ever.
 //!
 //! Have the command be in its group from its first instant. The engine itself does not belong in there.
 //!

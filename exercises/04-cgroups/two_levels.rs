@@ -4,13 +4,14 @@
 //! it. The container sees its group as the top of /sys/fs/cgroup; its first process is put into the group `main` below
 //! it, and `main` gets a `pids.max` of 20. A fork bomb cannot take more than 20 processes then. Can it?
 //!
-//! 1. Break. In `ATTACK`, write the lines of shell that run in the container before the bomb goes off, so that all of the
-//!    bomb's 40 processes come to life. You are root there, with `main` around you.
-//! 2. Close. In `close`, which the engine calls before the container exists, do what makes 20 the end of it, whatever the
-//!    container does with its groups. It must still be able to make groups of its own, and go on when the bomb has gone off.
+//! 1. Break. In `ATTACK`, write the lines of shell that run in the container before the bomb goes off, so that all of
+//!    the bomb's 40 processes come to life. You are root there, with `main` around you.
+//! 2. Close. In `close`, which the engine calls before the container exists, do what makes 20 the end of it, whatever
+//!    the container does with its groups. It must still be able to make groups of its own, and go on when the bomb has
+//!    gone off.
 //!
-//! `two_levels open NUMBER` runs your lines and a bomb of `sleep NUMBER` in a container as it was,
-//! `two_levels closed SCRIPT` runs a script in one with your `close`.
+//! `two_levels open NUMBER` runs your lines and a bomb of `sleep NUMBER` in a container as it was, `two_levels closed
+//! SCRIPT` runs a script in one with your `close`.
 //!
 //! Read: the book, chapter 4, "Delegation" and "A fork bomb"; Documentation/admin-guide/cgroup-v2.rst, "PID" and
 //! "Delegation".

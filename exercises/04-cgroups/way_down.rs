@@ -1,17 +1,17 @@
 //! The way down to a group.
 //!
-//! `way_down WAY LIMIT` is to make a control group below the top of /sys/fs/cgroup, `WAY` is something like `one/two/three`,
-//! and to write LIMIT into its `pids.max`. Both controllers that are asked for, `memory` and `pids`, must work in the last
-//! group, and processes must be able to live there.
+//! `way_down WAY LIMIT` is to make a control group below the top of /sys/fs/cgroup, `WAY` is something like
+//! `one/two/three`, and to write LIMIT into its `pids.max`. Both controllers that are asked for, `memory` and `pids`,
+//! must work in the last group, and processes must be able to live there.
 //!
-//! Two rules are in the way. A group has a controller only if the one above hands it down (`cgroup.subtree_control`), and
-//! so up to the top. And a group that hands down must have no processes of its own. In a container all processes begin in
-//! the top group that it sees, this program, its shell and process 1 too: they must go into a leaf first.
+//! Two rules are in the way. A group has a controller only if the one above hands it down (`cgroup.subtree_control`),
+//! and so up to the top. And a group that hands down must have no processes of its own. In a container all processes
+//! begin in the top group that it sees, this program, its shell and process 1 too: they must go into a leaf first.
 //!
 //! Fill in `descend`. The check runs it in a room with a control group of its own, whose top is /sys/fs/cgroup there.
 //!
-//! Read: the book, chapter 4, "A group by hand", "No inner processes"; Documentation/admin-guide/cgroup-v2.rst, "Top-down
-//! Constraint" and "No Internal Process Constraint".
+//! Read: the book, chapter 4, "A group by hand", "No inner processes"; Documentation/admin-guide/cgroup-v2.rst,
+//! "Top-down Constraint" and "No Internal Process Constraint".
 
 #![allow(unused, reason = "until the gap is filled")]
 

@@ -43,7 +43,8 @@ const ANSWERS: [(&str, &str); 7] = [
     // memory.stat       anon 20971520, inactive_file 503316480
     // memory.events     low 0, high 0, max 0, oom 0, oom_kill 0
     ("proxy", "?"),
-    // `shop` gets four threads, all busy, each on a processor of its own. After how many microseconds of each period do they stand still?
+    // `shop` gets four threads, all busy, each on a processor of its own. After how many microseconds of each period
+    // do they stand still?
     ("shop-runs", "?"),
     // What would `docker stats` show for `proxy` as memory in use, in MiB? (Bytes by 1048576, rounded down.)
     ("proxy-uses", "?"),

@@ -1,8 +1,8 @@
 //! A filter of system calls with ways around it.
 //!
-//! `filter_arch mount ptrace` prints a seccomp filter for an x86_64 machine that refuses these calls with EPERM and allows all
-//! others. It is classic BPF, an instruction a line: code, jump if true, jump if false, operand (`tcpdump -ddd` prints
-//! filters so). The kernel would run it before every system call of a container.
+//! `filter_arch mount ptrace` prints a seccomp filter for an x86_64 machine that refuses these calls with EPERM and
+//! allows all others. It is classic BPF, an instruction a line: code, jump if true, jump if false, operand (`tcpdump
+//! -ddd` prints filters so). The kernel would run it before every system call of a container.
 //!
 //! The filter below compares the number of the call and nothing else. Three things are wrong with that:
 //!

@@ -1,14 +1,15 @@
 //! A mask that cannot be led astray.
 //!
 //! `mask_path ROOT PATH…` covers paths of a container's root, as an engine does with /proc/kcore: over a file lies the
-//! null device, over a directory an empty tmpfs that nobody can write to. A path that the root does not have is left out.
+//! null device, over a directory an empty tmpfs that nobody can write to. A path that the root does not have is left
+//! out.
 //!
-//! The root comes from an image, and the image is not your friend. If `app` in it is a link to `/srv`, then `/app/key` is
-//! the root's own `/srv/key`, and never the host's: a mount at the string "ROOT/app/key" would cover the wrong file and
-//! leave the right one open. So open the target once, beneath the root, and mount on that handle.
+//! The root comes from an image, and the image is not your friend. If `app` in it is a link to `/srv`, then `/app/key`
+//! is the root's own `/srv/key`, and never the host's: a mount at the string "ROOT/app/key" would cover the wrong file
+//! and leave the right one open. So open the target once, beneath the root, and mount on that handle.
 //!
-//! Fill in `mask`. By hand: `mkdir -p r/srv; echo k > r/srv/key; ln -s /srv r/app`, then
-//! `unshare -Urm sh -c 'mask_path r /app/key; cat r/srv/key'` with this program's path (`target/debug/mask_path`).
+//! Fill in `mask`. By hand: `mkdir -p r/srv; echo k > r/srv/key; ln -s /srv r/app`, then `unshare -Urm sh -c 'mask_path
+//! r /app/key; cat r/srv/key'` with this program's path (`target/debug/mask_path`).
 //!
 //! Read: the book, chapter 9, "Masked and read-only paths"; chapter 2 for `RootDir`; openat2(2), move_mount(2).
 

@@ -1,20 +1,20 @@
 //! A container with one capability too many.
 //!
 //! This is a small engine for a service that watches the machine. It shares the host's processes, as such services do
-//! (`--pid host`), and has an image as its root that holds nothing of the host's `/lab`. Somebody gave it a generous list
-//! of capabilities.
+//! (`--pid host`), and has an image as its root that holds nothing of the host's `/lab`. Somebody gave it a generous
+//! list of capabilities.
 //!
 //! 1. Break. The file `/lab/work/secret` lies on the host, outside of the container's root. Write the line of shell, in
 //!    `ATTACK`, that prints it from inside. What may root do with `/proc/PID/root` of a process that has another root?
 //! 2. Close. Shorten `KEEP` to the smallest list with which the service still works. The service writes to a log that
 //!    nobody may write to (mode 0444, and it is not going to change that), and has a worker in a root of its own:
-//!    `sh -c 'echo line >> /srv/log && chroot /srv/jail /bin/true'`. The processes of the host it sees without any.
+//!    `sh -c 'echo line >> /srv/log && chroot /srv/jail /bin/true'`. It sees the host's processes without any capability.
 //!
 //! `one_too_many attack ROOT` runs your line with the list as it was, `one_too_many serve ROOT COMMAND…` runs a command
 //! with yours. The check does both in a room, which is the host then. The parent of your shell is the engine.
 //!
-//! Read: the book, chapter 9, "One capability too many"; capabilities(7); proc_pid_root(5), ptrace(2) "Ptrace access mode
-//! checking".
+//! Read: the book, chapter 9, "One capability too many"; capabilities(7); proc_pid_root(5), ptrace(2) "Ptrace access
+//! mode checking".
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,8 +1,8 @@
 //! Eight ways to end.
 //!
-//! Each of these containers ends. Which exit code does `inspect` show afterwards? It is the program's own code if it has
-//! one, or 128 and the number of the signal that ended it; codes of the engine count as a shell's. Put a number in the
-//! place of each question mark. The check then makes all eight for real.
+//! Each of these containers ends. Which exit code does `inspect` show afterwards? It is the program's own code if it
+//! has one, or 128 and the number of the signal that ended it; codes of the engine count as a shell's. Put a number in
+//! the place of each question mark. The check then makes all eight for real.
 //!
 //! The numbers of signals are in signal(7). A container's program is process 1 of its PID namespace, unless there is an
 //! init before it; below it says so where that matters.

@@ -1,11 +1,11 @@
 //! The last words of a container.
 //!
-//! `last_words LOG COMMAND…` is a supervisor in small: it starts a command, writes what it says to a log, and ends with its
-//! exit code. It waits for two things at once, for output and for the end.
+//! `last_words LOG COMMAND…` is a supervisor in small: it starts a command, writes what it says to a log, and ends with
+//! its exit code. It waits for two things at once, for output and for the end.
 //!
-//! Sometimes the log lacks the last lines, and those would have told why the command ended. Find out how that can be, and
-//! mend it. Look out for a second thing while you do: a command may leave processes behind that hold its pipe open. The
-//! supervisor must not wait for them.
+//! Sometimes the log lacks the last lines, and those would have told why the command ended. Find out how that can be,
+//! and mend it. Look out for a second thing while you do: a command may leave processes behind that hold its pipe open.
+//! The supervisor must not wait for them.
 //!
 //! By hand: `last_words log sh -c 'seq 3; exit 7'; echo $?; cat log`. It goes wrong only now and then. The check makes
 //! it go wrong each time: it stops the supervisor (SIGSTOP) until the command has ended.

@@ -1,11 +1,11 @@
 //! Two commands, one state file.
 //!
-//! A container's state is a file of JSON. Every command reads it, changes something, and writes it again:
-//! `lost_update set FILE KEY VALUE`. With `-` as the value it asks for it, as a command does that waits for something.
+//! A container's state is a file of JSON. Every command reads it, changes something, and writes it again: `lost_update
+//! set FILE KEY VALUE`. With `-` as the value it asks for it, as a command does that waits for something.
 //!
 //! 1. Break. `lost_update attack FILE ONE TWO` is to set `one` to ONE and `two` to TWO by two commands of the old kind
-//!    (`open FILE KEY VALUE`, which uses `set_open` below), both of which end well, so that afterwards one of the two is
-//!    *not* in the file. Not by chance: each time. `command` helps. A command with `-` prints `KEY? ` when it asks.
+//!    (`open FILE KEY VALUE`, which uses `set_open` below), both of which end well, so that afterwards one of the two
+//!    is *not* in the file. Not by chance: each time. `command` helps. A command with `-` prints `KEY? ` when it asks.
 //! 2. Close. Write `set` so that no update is ever lost, however many commands run at once, and so that who reads the
 //!    file never finds half of it: readers take no lock, they open the file whenever they like. A lock, a temporary
 //!    file, a rename. Think about which file it is that you lock: what does a rename do to it?

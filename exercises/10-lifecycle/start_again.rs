@@ -1,8 +1,8 @@
 //! Whether and when a container is started again.
 //!
-//! `start_again POLICY CODE:MILLISECONDS…` is told of the ends of a container, one after the other: its exit code, and how
-//! long it had run. For each it prints how many milliseconds the supervisor waits before it starts the container again, or
-//! `-` if it does not; then nothing more happens.
+//! `start_again POLICY CODE:MILLISECONDS…` is told of the ends of a container, one after the other: its exit code, and
+//! how long it had run. For each it prints how many milliseconds the supervisor waits before it starts the container
+//! again, or `-` if it does not; then nothing more happens.
 //!
 //! The policies are Docker's: `no`, `always`, `on-failure` and `on-failure:N`. The first two are clear. The other ones
 //! start again after an exit code that is not 0; with a number, so many times and no more.
@@ -71,8 +71,8 @@ fn policy(name: &str) -> Result<Policy> {
     }
 }
 
-/// How long to wait before a container is started again that has ended with `code` after it `ran` so long; none if it is
-/// not started again.
+/// How long to wait before a container is started again that has ended with `code` after it `ran` so long; none if it
+/// is not started again.
 fn next(policy: &Policy, past: &Past, code: i32, ran: Duration) -> Option<Duration> {
     todo!("decide for {code} after {ran:?}")
 }

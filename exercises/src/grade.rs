@@ -176,6 +176,7 @@ fn examiner(args: &GradeArgs, chosen: &[&Exercise], hidden: hidden::ByExercise) 
         (limits.seconds, limits.cpu) = (seconds, seconds * 2);
     }
     let compiler = compile::Compiler::new(limits.seconds * 6)?;
+    eprintln!("building what the exercises are compiled against; the first time, this takes some minutes");
     let mut libraries = BTreeMap::new();
     for exercise in chosen {
         libraries.entry(exercise.lab()).or_insert_with(|| Libraries::build(exercise));

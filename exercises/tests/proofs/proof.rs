@@ -53,6 +53,9 @@ pub fn holds(exercise: &Exercise) -> Outcome {
     assert!(about.wrong.len() >= 2, "two wrong answers at least");
     let named: BTreeSet<_> = about.wrong.iter().map(|wrong| wrong.name.clone()).collect();
     assert_eq!(exercise.source.wrong(), named, "the wrong answers of the source and of the .toml");
+    let others = exercise.checks().iter().filter_map(|check| check.beside);
+    let is_there = |name: &str| exercise.checks().iter().any(|check| check.name == name);
+    others.for_each(|other| assert!(is_there(other), "no check {other:?}"));
     on_its_page(exercise)?;
     let dir = tempfile::tempdir()?;
     std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;

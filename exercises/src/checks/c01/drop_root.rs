@@ -7,7 +7,7 @@ use crate::lab::{Lab, Process, Running, WORK};
 pub const CHECKS: [Check; 3] = [
     Check::new("user and group, three times each", ids).points(2),
     Check::new("no other group", groups).points(2),
-    Check::new("no program if it cannot be had", refused),
+    Check::new("no program if it cannot be had", refused).beside("user and group, three times each"),
 ];
 
 /// Root with groups, as root has them on many machines: adm, cdrom, sudo.

@@ -16,7 +16,7 @@ pub const CHECKS: [Check; 4] = [
     Check::new("a program runs in its root", one).points(2),
     Check::new("the libraries of the libraries", deep).points(2),
     Check::new("a script", script).points(2),
-    Check::new("what is missing is told", missing),
+    Check::new("what is missing is told", missing).beside("a program runs in its root"),
 ];
 
 /// Programs that this machine may have, some of whose libraries need others.
