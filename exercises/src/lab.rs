@@ -12,6 +12,7 @@ mod group;
 pub mod room;
 mod running;
 mod spec;
+mod stream;
 
 use std::cell::Cell;
 use std::fs;
@@ -21,9 +22,9 @@ use tempfile::TempDir;
 
 pub use family::Process;
 pub(crate) use running::Panicked;
-pub(crate) use running::Stream;
 pub use running::{Output, Running, STOP};
 pub use spec::{Limits, PROGRAM, Spec, WORK};
+pub(crate) use stream::Stream;
 
 use crate::Failure;
 

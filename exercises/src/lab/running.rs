@@ -1,12 +1,12 @@
 //! A program in its room, watched from outside.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -15,11 +15,12 @@ use nix::unistd::Pid;
 use super::crowd;
 use super::family::{self, Process};
 use super::spec::{Limits, News, PROGRAM, Spec};
+use super::stream::Stream;
 use super::{files, group};
 use crate::Failure;
 
 /// How often the watcher looks.
-const GLANCE: Duration = Duration::from_millis(10);
+pub(super) const GLANCE: Duration = Duration::from_millis(10);
 
 /// How often it measures what was written.
 const MEASURE: Duration = Duration::from_millis(200);
@@ -71,12 +72,6 @@ pub struct Running {
 
 /// Where a program's last words are kept if they are those of a panic.
 pub(crate) type Panicked = Arc<Mutex<Option<String>>>;
-
-/// What comes on a stream, as far as the limit goes.
-pub(crate) struct Stream {
-    text: Arc<Mutex<Vec<u8>>>,
-    reader: Option<JoinHandle<()>>,
-}
 
 impl Running {
     /// Makes the room and starts the program.
@@ -279,44 +274,5 @@ impl Drop for Running {
         if let (Some(words), Ok(mut panicked)) = (words, self.panicked.lock()) {
             *panicked = Some(words.to_owned());
         }
-    }
-}
-
-impl Stream {
-    /// Reads until its end; what is more than `most` is counted no more, and dropped.
-    pub fn of(from: Option<impl Read + Send + 'static>, most: usize) -> Self {
-        let text = Arc::new(Mutex::new(Vec::new()));
-        let into = text.clone();
-        let reader = thread::spawn(move || {
-            let Some(mut from) = from else { return };
-            let mut buffer = [0; 16 * 1024];
-            while let Ok(count @ 1..) = from.read(&mut buffer) {
-                let mut text = into.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                if text.len() <= most {
-                    text.extend(&buffer[..count]);
-                }
-            }
-        });
-        Self { text, reader: Some(reader) }
-    }
-
-    /// How much has come; more than the limit if it was met.
-    pub fn length(&self) -> usize {
-        self.text.lock().map_or(0, |text| text.len())
-    }
-
-    /// What has come until now.
-    pub fn so_far(&self) -> String {
-        self.text.lock().map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default()
-    }
-
-    /// All, to its end. Who still holds the other end is dead, or about to be.
-    pub fn all(&mut self) -> String {
-        let deadline = Instant::now() + Duration::from_secs(2);
-        while Instant::now() < deadline && self.reader.as_ref().is_some_and(|reader| !reader.is_finished()) {
-            thread::sleep(GLANCE);
-        }
-        self.reader = None;
-        self.so_far()
     }
 }
