@@ -65,7 +65,7 @@ fn limit(lab: &Lab) -> Verdict {
     // tail keeps a line that does not end.
     let touch = "head -c 20M /dev/zero | tail > /dev/null";
     let running = start(lab, limit * MIB, touch)?;
-    let result = std::fs::read_to_string(lab.work().join("result")).unwrap_or_default();
+    let result = lab.read("result").unwrap_or_default();
     drop(running);
     let what = format!("the exit code of `{touch}`, which takes 20 MiB, with a limit of {limit} MiB");
     same(&what, "137", result.trim()).map_err(|failure| {

@@ -52,7 +52,7 @@ fn cable(lab: &Lab) -> Verdict {
     // The rules may be missing yet: they come next.
     let shown = case.run_anyway(lab, &script)?;
     if shown.get("code") != "0" && shown.get("outward").is_empty() {
-        let said = std::fs::read_to_string(lab.work().join("said")).unwrap_or_default();
+        let said = lab.read("said").unwrap_or_default();
         return Err(world::fails(shown.get("code"), &said));
     }
     let note = "Is the near end in the bridge, and are both ends up? Has the far end its address?";

@@ -75,8 +75,10 @@ fn below(directory: &std::path::Path, prefix: &str, lines: &mut Vec<String>) {
         } else if path.is_dir() {
             lines.push(format!("{name}/"));
             below(&path, &format!("{name}/"), lines);
-        } else {
+        } else if path.is_file() {
             lines.push(format!("{name} = {}", String::from_utf8_lossy(&std::fs::read(&path).unwrap_or_default())));
+        } else {
+            lines.push(format!("{name}: a pipe or a device")); // which nobody would come back from reading
         }
     }
 }

@@ -42,8 +42,7 @@ fn applied(lab: &Lab, cases: Vec<Case>) -> Verdict {
         done"#;
     lab.sh(script, &[&results.len().to_string()])?;
     for (number, (what, expected, note)) in results.into_iter().enumerate() {
-        let read =
-            |name: &str| std::fs::read_to_string(lab.work().join(format!("{name}-{number}"))).unwrap_or_default();
+        let read = |name: &str| lab.read(format!("{name}-{number}")).unwrap_or_default();
         let code = read("code");
         let seen = tree(&lab.work().join(format!("root-{number}")));
         if !code.is_empty() {

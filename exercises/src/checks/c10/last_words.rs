@@ -15,7 +15,7 @@ pub const CHECKS: [Check; 4] = [
 ];
 
 fn log(lab: &Lab) -> String {
-    std::fs::read_to_string(lab.work().join("log")).unwrap_or_default()
+    lab.read("log").unwrap_or_default()
 }
 
 fn honest(lab: &Lab) -> Verdict {

@@ -21,7 +21,7 @@ pub const CHECKS: [Check; 4] = [
 type State = BTreeMap<String, String>;
 
 fn text(lab: &Lab, file: &str) -> String {
-    std::fs::read_to_string(lab.work().join(file)).unwrap_or_default()
+    lab.read(file).unwrap_or_default()
 }
 
 /// What the file has now.
