@@ -61,13 +61,13 @@ fn bill(lab: &Lab) -> Verdict {
 }
 
 fn limit(lab: &Lab) -> Verdict {
-    let limit = u64::from(lab.number(8, 12));
-    // tail keeps a line that does not end.
-    let touch = "head -c 20M /dev/zero | tail > /dev/null";
+    let limit = u64::from(lab.number(16, 24));
+    // tail keeps a line that does not end, and wants to be the one who is killed, whatever the kernel finds first.
+    let touch = "head -c 40M /dev/zero | (echo 1000 > /proc/self/oom_score_adj; exec tail > /dev/null)";
     let running = start(lab, limit * MIB, touch)?;
     let result = lab.read("result").unwrap_or_default();
     drop(running);
-    let what = format!("the exit code of `{touch}`, which takes 20 MiB, with a limit of {limit} MiB");
+    let what = format!("the exit code of `{touch}`, which takes 40 MiB, with a limit of {limit} MiB");
     same(&what, "137", result.trim()).map_err(|failure| {
         failure.note("137 is SIGKILL, by the kernel for want of memory. A limit counts only for who is in the group.")
     })
