@@ -161,7 +161,7 @@ pub fn chapters() -> Result<Vec<String>> {
 pub fn find<'a>(all: &'a [Exercise], name: &str) -> Result<&'a Exercise> {
     let stem = Path::new(name).file_stem().unwrap_or_default().to_string_lossy();
     let found = all.iter().find(|exercise| exercise.name == stem);
-    found.ok_or_else(|| Error::not_found(format!("no exercise {name:?}")).help("`list` shows them all"))
+    found.ok_or_else(|| Error::not_found(format!("no exercise {name:?}")).help("cargo run -p exercises -- list"))
 }
 
 fn sorted(dir: &Path) -> Result<Vec<PathBuf>> {

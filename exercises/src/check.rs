@@ -87,7 +87,7 @@ impl Failure {
     pub fn and_note(self, words: impl Display) -> Self {
         match &self {
             Self::Wrong { note: Some(note), .. } => {
-                let both = format!("{words}\n{note}");
+                let both = format!("{note}\n{words}");
                 self.note(both)
             }
             _ => self.note(words),

@@ -14,8 +14,6 @@ pub mod outcome;
 mod pool;
 mod room;
 pub mod submission;
-#[allow(unsafe_code)]
-mod sys;
 mod terminal;
 mod text;
 mod watch;
@@ -105,7 +103,7 @@ fn all(args: &GradeArgs) -> Result<ExitCode> {
     let mut given: Vec<_> = args.dirs.iter().map(open).collect();
     distinguish(&mut given);
     let examiner = examiner(args, &chosen, hidden)?;
-    sys::stop_on_signals().or_call("sigaction", "SIGINT")?;
+    crate::lab::stop_on_signals().or_call("sigaction", "SIGINT")?;
     let scratch = Scratch::new()?;
     let jobs = args.jobs.map_or_else(|| available_parallelism().map_or(1, Into::into), usize::from);
     let Some(submissions) = pool::grade(&examiner, &given, &chosen, jobs) else {

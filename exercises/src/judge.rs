@@ -72,7 +72,7 @@ pub fn here(exercise: &Exercise, tool: &Path, program: &Path) -> Vec<Found> {
         let lab = Lab::new(tool, program);
         let needs_group = exercise.about.needs.iter().any(|need| need == CGROUP2);
         let lab = lab.map(|lab| if needs_group { lab.with_cgroup() } else { lab });
-        let verdict = lab.and_then(|lab| (check.run)(&lab).map_err(|failure| told(failure, lab.panic())));
+        let verdict = lab.and_then(|lab| (check.run)(&lab).map_err(|failure| told(failure, lab.last_words())));
         Found { check: check.name.to_owned(), points: check.points, verdict, took: start.elapsed() }
     };
     exercise.checks().iter().map(look).collect()
@@ -117,10 +117,11 @@ fn not_yet(exercise: &Exercise, tool: &Path, program: &Path) -> Option<Failure> 
     }
 }
 
-/// A panic says more than that its exit code is 101.
-fn told(failure: Failure, panic: Option<String>) -> Failure {
-    match panic {
-        Some(words) => failure.and_note(format!("the program panicked: {words}")),
+/// A panic says more than that its exit code is 101, and `dbg!` is a learner's first tool.
+fn told(failure: Failure, last_words: Option<String>) -> Failure {
+    let said = failure.to_string();
+    match last_words.filter(|words| !said.contains(words.rsplit(": ").next().unwrap_or_default())) {
+        Some(words) => failure.and_note(words),
         None => failure,
     }
 }

@@ -13,6 +13,8 @@ pub mod room;
 mod running;
 mod spec;
 mod stream;
+#[allow(unsafe_code)]
+mod sys;
 
 use std::cell::Cell;
 use std::fs;
@@ -21,10 +23,12 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 pub use family::Process;
-pub(crate) use running::Panicked;
+pub(crate) use running::LastWords;
 pub use running::{Output, Running, STOP};
 pub use spec::{Limits, PROGRAM, Spec, WORK};
 pub(crate) use stream::Stream;
+
+pub use sys::stop_on_signals;
 
 use crate::Failure;
 
@@ -39,7 +43,7 @@ pub struct Lab {
     limits: Limits,
     cgroup: bool,
     runs: Cell<u32>,
-    panicked: Panicked,
+    last_words: LastWords,
 }
 
 /// The names of our directories: this, our process id, and what makes them unique.
@@ -74,8 +78,8 @@ impl Lab {
     /// The same, in a directory that is there, as is `work` in it, and stays.
     pub fn within(tool: &Path, program: &Path, dir: &Path) -> Self {
         let (tool, program, dir) = (tool.to_owned(), program.to_owned(), dir.to_owned());
-        let (limits, panicked) = (Limits::default(), Panicked::default());
-        Self { tool, program, dir, own: false, limits, cgroup: false, runs: Cell::new(0), panicked }
+        let (limits, last_words) = (Limits::default(), LastWords::default());
+        Self { tool, program, dir, own: false, limits, cgroup: false, runs: Cell::new(0), last_words }
     }
 
     /// The same, where a program has a control group of its own.
@@ -85,9 +89,9 @@ impl Lab {
         self
     }
 
-    /// What the learner's program said when it panicked, if it did.
-    pub fn panic(&self) -> Option<String> {
-        self.panicked.lock().ok()?.clone()
+    /// What the last program that complained wrote to standard error, told in a few lines.
+    pub fn last_words(&self) -> Option<String> {
+        self.last_words.lock().ok()?.clone()
     }
 
     /// A word that nobody can know beforehand.
@@ -178,7 +182,7 @@ impl Lab {
             cgroup: self.cgroup,
             limits: self.limits,
         };
-        Running::start(&self.tool, &spec, self.panicked.clone())
+        Running::start(&self.tool, &spec, self.last_words.clone())
     }
 }
 

@@ -17,17 +17,27 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Check one exercise, or the next that is not solved; exit code 1 if it is not
-    Run { name: Option<String> },
+    Run {
+        /// Its name, or its file
+        name: Option<String>,
+    },
     /// Show a hint; asked again, a better one (three in all)
-    Hint { name: Option<String> },
+    Hint {
+        /// Its name, or its file
+        name: Option<String>,
+    },
     /// Show all exercises, and which are solved
     List,
     /// Put the starter back; your file is kept in exercises/progress
-    Reset { name: String },
+    Reset {
+        /// Its name, or its file
+        name: String,
+    },
     /// Check all exercises; exit code 1 if any is not solved
     Verify,
     /// Show our solution of an exercise that you have solved
     Solution {
+        /// Its name, or its file
         name: String,
         /// Also if it is not solved yet
         #[arg(long)]
@@ -60,7 +70,7 @@ fn run(command: Option<Command>) -> Result<ExitCode> {
         None => runner::watch(&all()?),
         Some(Command::Run { name }) => runner::run(&all()?, name.as_deref()),
         Some(Command::Hint { name }) => runner::hint(&all()?, name.as_deref()),
-        Some(Command::List) => runner::list(&all()?),
+        Some(Command::List) => runner::list(&all()?, None),
         Some(Command::Reset { name }) => runner::reset(&all()?, &name),
         Some(Command::Verify) => runner::verify(&all()?),
         Some(Command::Solution { name, anyway }) => runner::solution(&all()?, &name, anyway),

@@ -4,7 +4,7 @@
 //! yet is tell how that one ended. Its own exit code shall say it as a shell would: the child's code if it exited,
 //! 128 and the signal's number if a signal ended it.
 //!
-//! Read: the book, chapter 1, "Exercises" and what stands before it; wait(2).
+//! Read: the book, chapter 1, "How it ended"; wait(2).
 
 use std::process::ExitCode;
 

@@ -13,6 +13,7 @@
 //! (One of what you see is ls's own: it opened the directory that it lists.)
 //!
 //! Read: the book, chapter 1, "execve: another program in the same process"; open(2), O_CLOEXEC; close_range(2).
+//! Nothing here needs `unsafe`: what does is in the chapter's crate, whose name is `process`.
 
 use std::fs::File;
 use std::io::Write;

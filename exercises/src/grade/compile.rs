@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::catalog::root;
 use crate::compile::Libraries;
-use crate::lab::{Limits, Panicked, Running, Spec, WORK, files};
+use crate::lab::{LastWords, Limits, Running, Spec, WORK, files};
 use crate::{Exercise, Failure};
 
 /// Where the compiler lies in its room.
@@ -68,7 +68,7 @@ impl Compiler {
         let file = compiled.path("source.rs");
         fs::create_dir(compiled.path("work")).and_then(|()| fs::write(&file, text)).map_err(machine)?;
         let spec = self.spec(libraries, exercise, &compiled, file);
-        let done = Running::start(tool, &spec, Panicked::default())?.finish()?;
+        let done = Running::start(tool, &spec, LastWords::default())?.finish()?;
         if let Some(why) = done.ended {
             return Ok(Err(format!("the compiler had to be stopped: {why}")));
         }

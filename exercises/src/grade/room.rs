@@ -30,7 +30,7 @@ pub struct RoomArgs {
 pub fn enter(args: &RoomArgs) -> Result<ExitCode> {
     let limits: Limits = serde_json::from_str(&args.limits)
         .map_err(|error| Error::invalid(format!("__lab: {error}")).help("this is for the grader alone"))?;
-    super::sys::stop_on_signals().or_call("sigaction", "SIGTERM")?;
+    crate::lab::stop_on_signals().or_call("sigaction", "SIGTERM")?;
     let refused = |failure: Failure| Error::unsupported(failure.to_string());
     let tool = std::env::current_exe().map_err(|error| Error::io("readlink", "/proc/self/exe", &error))?;
     let words: Vec<_> = args.args.iter().map(String::as_str).collect();

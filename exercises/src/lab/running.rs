@@ -67,15 +67,15 @@ pub struct Running {
     first: Option<i32>,
     ended: Option<String>,
     streams: [Stream; 2],
-    panicked: Panicked,
+    last_words: LastWords,
 }
 
-/// Where a program's last words are kept if they are those of a panic.
-pub(crate) type Panicked = Arc<Mutex<Option<String>>>;
+/// Where is kept what the last program that complained said to standard error.
+pub(crate) type LastWords = Arc<Mutex<Option<String>>>;
 
 impl Running {
     /// Makes the room and starts the program.
-    pub(crate) fn start(tool: &std::path::Path, spec: &Spec, panicked: Panicked) -> Result<Self, Failure> {
+    pub(crate) fn start(tool: &std::path::Path, spec: &Spec, last_words: LastWords) -> Result<Self, Failure> {
         let machine = |what: &str, error: std::io::Error| Failure::Machine(format!("{what}: {error}"));
         fs::write(&spec.report, "").map_err(|error| machine("the report", error))?;
         let mut command = Command::new(tool);
@@ -88,7 +88,7 @@ impl Running {
         let (report, limits) = (spec.report.clone(), spec.limits);
         let (work, cgroup, start) = (spec.work.clone(), spec.cgroup, Instant::now());
         let (first, ended, measured) = (None, None, start);
-        Ok(Self { child, stdin, report, work, cgroup, limits, start, measured, first, ended, streams, panicked })
+        Ok(Self { child, stdin, report, work, cgroup, limits, start, measured, first, ended, streams, last_words })
     }
 
     /// Types something on its standard input.
@@ -269,10 +269,23 @@ impl Drop for Running {
         if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
             self.end();
         }
-        let said = self.streams[1].so_far();
-        let words = said.split("panicked at ").nth(1).and_then(|panic| panic.lines().nth(1));
-        if let (Some(words), Ok(mut panicked)) = (words, self.panicked.lock()) {
-            *panicked = Some(words.to_owned());
+        if let (Some(words), Ok(mut last_words)) = (complaint(&self.streams[1].so_far()), self.last_words.lock()) {
+            *last_words = Some(words);
         }
     }
+}
+
+/// How many lines of standard error are told.
+const LINES: usize = 5;
+
+/// A panic's message, else the last lines.
+fn complaint(stderr: &str) -> Option<String> {
+    if let Some(words) = stderr.split("panicked at ").nth(1).and_then(|panic| panic.lines().nth(1)) {
+        return Some(format!("the program panicked: {words}"));
+    }
+    let lines: Vec<_> = stderr.lines().filter(|line| !line.trim().is_empty()).collect();
+    let last = &lines[lines.len().saturating_sub(LINES)..];
+    let short = |line: &&str| line.chars().take(160).collect::<String>();
+    (!last.is_empty())
+        .then(|| format!("on standard error: {}", last.iter().map(short).collect::<Vec<_>>().join("\n  ")))
 }

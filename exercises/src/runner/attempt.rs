@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::atomic::Ordering;
 
 use process::{OrCall, Result};
 
 use crate::catalog::Kind;
 use crate::compile::{Libraries, target_dir};
 use crate::judge::{self, Found, Place};
+use crate::lab::STOP;
 use crate::source::Variant;
 use crate::{Exercise, State};
 
@@ -27,6 +29,8 @@ pub enum Attempt {
     },
     /// This machine lacks something.
     Skipped(String),
+    /// It was ended before it found anything: nothing is remembered of it.
+    Stopped,
 }
 
 impl Attempt {
@@ -34,6 +38,10 @@ impl Attempt {
     pub fn passed(&self) -> bool {
         matches!(self, Self::Checked { found, .. } if judge::passed(found))
     }
+}
+
+fn stopped() -> bool {
+    STOP.load(Ordering::Relaxed)
 }
 
 /// The libraries of the chapters, as cargo said where they are.
@@ -53,13 +61,19 @@ pub fn attempt(exercise: &Exercise, state: &mut State, known: &mut Known) -> Res
     }
     let file = exercise.file();
     let text = fs::read_to_string(&file).or_call("read", exercise.path().display());
-    let text = text.map_err(|error| error.help(format!("exercises reset {} puts it back", exercise.name)))?;
+    let text = text.map_err(|error| error.help(format!("cargo run -p exercises -- reset {}", exercise.name)))?;
     let programs = target_dir()?.join("exercises");
     fs::create_dir_all(&programs).or_call("mkdir", programs.display())?;
     let program = programs.join(&exercise.name);
     if let Err(said) = known[&exercise.chapter].compile(&file, &program)? {
+        if stopped() {
+            return Ok(Attempt::Stopped);
+        }
         state.set_solved(exercise, false)?;
         return Ok(Attempt::DoesNotCompile(said));
+    }
+    if stopped() {
+        return Ok(Attempt::Stopped);
     }
     let recorded = exercise.about.kind == Kind::Predict && record(exercise, state, &program)?;
     let tool = judge::tool()?;
@@ -67,6 +81,9 @@ pub fn attempt(exercise: &Exercise, state: &mut State, known: &mut Known) -> Res
         Place::Machine => judge::in_machine(exercise, &tool, &program)?,
         _ => judge::here(exercise, &tool, &program),
     };
+    if stopped() {
+        return Ok(Attempt::Stopped);
+    }
     state.set_solved(exercise, judge::passed(&found))?;
     let untouched = text == exercise.source.render(&Variant::Starter);
     Ok(Attempt::Checked { found, untouched, recorded })

@@ -31,10 +31,10 @@ fn chosen<'a>(all: &'a [Exercise], state: &State, name: Option<&str>) -> Result<
 pub fn run(all: &[Exercise], name: Option<&str>) -> Result<ExitCode> {
     let mut state = State::load()?;
     let exercise = chosen(all, &state, name)?;
-    println!("{}", screen::heading(exercise));
+    say!("{}", screen::heading(exercise));
     let attempt = attempt(exercise, &mut state, &mut Known::new())?;
-    print!("{}", screen::outcome(exercise, &attempt, &state));
-    println!("{}", screen::bar(all, &state));
+    say!("{}", screen::outcome(exercise, &attempt, &state).trim_end());
+    say!("{}", screen::bar(all, &state));
     Ok(if attempt.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -45,8 +45,9 @@ pub fn run(all: &[Exercise], name: Option<&str>) -> Result<ExitCode> {
 pub fn hint(all: &[Exercise], name: Option<&str>) -> Result<ExitCode> {
     let mut state = State::load()?;
     let exercise = chosen(all, &state, name)?;
-    let (level, hint) = state.next_hint(exercise)?;
-    println!("{} {level} of {}: {hint}", "hint".green().bold(), exercise.about.hints.len());
+    let (level, hint, is_new) = state.next_hint(exercise)?;
+    let again = if is_new { "" } else { " (there are no more)" };
+    say!("{} {level} of {}{again}: {hint}", "hint".green().bold(), exercise.about.hints.len());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -54,15 +55,14 @@ pub fn hint(all: &[Exercise], name: Option<&str>) -> Result<ExitCode> {
 ///
 /// # Errors
 /// The state cannot be read.
-pub fn list(all: &[Exercise]) -> Result<ExitCode> {
-    process::cli::end_with_reader()?;
+pub fn list(all: &[Exercise], current: Option<&str>) -> Result<ExitCode> {
     let state = State::load()?;
-    let current = next(all, &state).map(|exercise| exercise.name.as_str());
+    let current = current.or(next(all, &state).map(|exercise| exercise.name.as_str()));
     let mut chapter = "";
     for exercise in all {
         if chapter != exercise.chapter {
             chapter = &exercise.chapter;
-            println!("{}", chapter.bold());
+            say!("{}", chapter.bold());
         }
         let started =
             fs::read_to_string(exercise.file()).is_ok_and(|text| text != exercise.source.render(&Variant::Starter));
@@ -73,9 +73,9 @@ pub fn list(all: &[Exercise]) -> Result<ExitCode> {
         };
         let arrow = if current == Some(&exercise.name) { ">" } else { " " };
         let about = &exercise.about;
-        println!("{arrow} {mark} {:<20} {:<17} {:>3} min  {}", exercise.name, about.kind, about.minutes, about.title);
+        say!("{arrow} {mark} {:<20} {:<17} {:>3} min  {}", exercise.name, about.kind, about.minutes, about.title);
     }
-    println!("{}", screen::bar(all, &state));
+    say!("{}", screen::bar(all, &state));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -85,7 +85,7 @@ pub fn list(all: &[Exercise]) -> Result<ExitCode> {
 /// No such exercise; as [`State::reset`].
 pub fn reset(all: &[Exercise], name: &str) -> Result<ExitCode> {
     let exercise = find(all, name)?;
-    println!("{}", reset_one(exercise, &mut State::load()?)?);
+    say!("{}", reset_one(exercise, &mut State::load()?)?);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -106,6 +106,7 @@ pub fn verify(all: &[Exercise]) -> Result<ExitCode> {
     for exercise in all {
         let attempt = attempt(exercise, &mut state, &mut known)?;
         let mark = match &attempt {
+            super::Attempt::Stopped => "stopped".yellow().to_string(),
             super::Attempt::Skipped(reason) => format!("{} ({reason})", "skipped".yellow()),
             attempt if attempt.passed() => "solved".green().to_string(),
             super::Attempt::DoesNotCompile(_) => "does not compile".red().to_string(),
@@ -115,9 +116,9 @@ pub fn verify(all: &[Exercise]) -> Result<ExitCode> {
             }
         };
         open += usize::from(!attempt.passed());
-        println!("{:<20} {mark}", exercise.name);
+        say!("{:<20} {mark}", exercise.name);
     }
-    println!("{}", screen::bar(all, &state));
+    say!("{}", screen::bar(all, &state));
     Ok(if open == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -126,7 +127,6 @@ pub fn verify(all: &[Exercise]) -> Result<ExitCode> {
 /// # Errors
 /// No such exercise, or it is not solved yet.
 pub fn solution(all: &[Exercise], name: &str, anyway: bool) -> Result<ExitCode> {
-    process::cli::end_with_reader()?;
     let exercise = find(all, name)?;
     if !anyway && !State::load()?.is_solved(exercise) {
         return Err(Error::invalid(format!("{} is not solved yet", exercise.name)).help(format!(
@@ -134,6 +134,6 @@ pub fn solution(all: &[Exercise], name: &str, anyway: bool) -> Result<ExitCode> 
             exercise.name, exercise.name
         )));
     }
-    print!("{}", exercise.source.render(&Variant::Solution));
+    say!("{}", exercise.source.render(&Variant::Solution).trim_end());
     Ok(ExitCode::SUCCESS)
 }

@@ -19,11 +19,10 @@ pub fn doctor(all: &[Exercise]) -> Result<ExitCode> {
     for exercise in all {
         match judge::place(exercise) {
             Place::Here => {}
-            Place::Machine => println!(
-                "{}: is checked in a virtual machine, since control groups (v2) are not ours here",
-                exercise.name
-            ),
-            Place::Nowhere(reason) => println!("{}: {reason}", exercise.name),
+            Place::Machine => {
+                say!("{}: is checked in a virtual machine, since control groups (v2) are not ours here", exercise.name)
+            }
+            Place::Nowhere(reason) => say!("{}: {reason}", exercise.name),
         }
     }
     let fatal = checks[..2].iter().any(|check| check.status == Status::Missing);

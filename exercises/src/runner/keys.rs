@@ -2,13 +2,16 @@
 
 use std::fs;
 use std::os::fd::AsFd;
-use std::time::SystemTime;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use namespaces::Raw;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use process::{OrCall, Result};
 
 use crate::Exercise;
+use crate::lab::STOP;
 
 /// What came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,13 +33,20 @@ impl Files {
         Self(all.iter().map(stamp).collect())
     }
 
+    /// Is the file of this exercise another one by now?
+    pub fn is_older(&self, exercise: &Exercise, number: usize) -> bool {
+        let now = stamp(exercise);
+        now.is_some() && now != self.0[number]
+    }
+
     /// The first that has changed since.
     fn changed(&mut self, all: &[Exercise]) -> Option<usize> {
         let now: Vec<_> = all.iter().map(stamp).collect();
         // Editors remove a file and write it anew: one that is not there is looked at again.
         let changed = now.iter().zip(&self.0).position(|(now, then)| now.is_some() && now != then);
         if let Some(number) = changed {
-            self.0[number] = now[number];
+            thread::sleep(SETTLE);
+            self.0[number] = stamp(&all[number]);
         }
         changed
     }
@@ -46,6 +56,9 @@ fn stamp(exercise: &Exercise) -> Option<(SystemTime, u64)> {
     let meta = fs::metadata(exercise.file()).ok()?;
     Some((meta.modified().ok()?, meta.len()))
 }
+
+/// Some editors write a file in several steps.
+const SETTLE: Duration = Duration::from_millis(50);
 
 /// How often the files are looked at, in milliseconds.
 const GLANCE: u16 = 100;
@@ -58,6 +71,9 @@ pub fn wait(all: &[Exercise], files: &mut Files) -> Result<Came> {
     let stdin = std::io::stdin();
     let raw = Raw::enter().ok(); // ENOTTY: a pipe
     loop {
+        if STOP.load(Ordering::Relaxed) {
+            return Ok(Came::End); // Ctrl-C while it was no key: during a check
+        }
         let mut fds = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
         match poll(&mut fds, PollTimeout::from(GLANCE)) {
             Err(nix::errno::Errno::EINTR) | Ok(0) => {}

@@ -42,6 +42,7 @@ pub fn heading(exercise: &Exercise) -> String {
 pub fn outcome(exercise: &Exercise, attempt: &Attempt, state: &State) -> String {
     match attempt {
         Attempt::DoesNotCompile(said) => format!("{}\n{}", said.trim_end(), "It does not compile yet.".red()),
+        Attempt::Stopped => "stopped".yellow().to_string(),
         Attempt::Skipped(reason) => {
             format!("{} {reason}\n  it cannot be checked here; `n` goes on", "skipped:".yellow())
         }
@@ -57,8 +58,6 @@ pub fn outcome(exercise: &Exercise, attempt: &Attempt, state: &State) -> String 
                 text += &solved(exercise, state);
             } else if *untouched {
                 text += &format!("\nThis is the starter: open {} and begin.\n", exercise.path().display());
-            } else {
-                text += &format!("\n  read: book/pages/{}\n", exercise.about.page);
             }
             text
         }
@@ -70,10 +69,12 @@ fn lines(found: &[Found]) -> String {
     let words = |found: &Found| found.verdict.as_ref().err().map(ToString::to_string);
     let mut text = String::new();
     for (number, one) in found.iter().enumerate() {
-        let again = found[number + 1..].iter().any(|other| words(one).is_some() && words(other) == words(one));
+        let before = found[..number].iter().find(|other| words(one).is_some() && words(other) == words(one));
         let line = line(one);
-        text += if again { line.lines().next().unwrap_or_default() } else { line.trim_end() };
-        text.push('\n');
+        match before {
+            None => text += &line,
+            Some(before) => text += &format!("{} (as {:?})\n", line.lines().next().unwrap_or_default(), before.check),
+        }
     }
     text
 }

@@ -79,17 +79,18 @@ impl State {
         self.save()
     }
 
-    /// The next hint: each time another one, at last always the last.
+    /// The next hint, its number, and whether it is a new one: at last it is always the last.
     ///
     /// # Errors
     /// The state cannot be written.
-    pub fn next_hint<'a>(&mut self, exercise: &'a Exercise) -> Result<(usize, &'a str)> {
+    pub fn next_hint<'a>(&mut self, exercise: &'a Exercise) -> Result<(usize, &'a str, bool)> {
         let hints = &exercise.about.hints;
         let standing = self.standing(exercise);
         let level = standing.hints.min(hints.len() - 1);
+        let is_new = standing.hints < hints.len();
         standing.hints = level + 1;
         self.save()?;
-        Ok((level + 1, &hints[level]))
+        Ok((level + 1, &hints[level], is_new))
     }
 
     /// Records the answers to a prediction, if they are the first; true if they were.

@@ -22,6 +22,7 @@ pub fn add(suite: Suite) -> Suite {
         .needs(&["userns"])
         .user("what does not compile is the compiler's to tell", compiler)
         .user("bad input is told, and loses nothing", bad_input)
+        .user("who reads us may have had enough", reader_gone)
         .user("doctor", doctor)
         .needs(&["userns"])
 }
@@ -45,9 +46,9 @@ fn run() -> Outcome {
 fn hints() -> Outcome {
     let learner = Learner::new()?;
     let exercise = learner.exercise(0);
-    for (level, hint) in [(1, 0), (2, 1), (3, 2), (3, 2)] {
+    for (level, hint) in [("1 of 3", 0), ("2 of 3", 1), ("3 of 3", 2), ("3 of 3 (there are no more)", 2)] {
         let done = learner.runner(&["hint", &exercise.name]).run()?.ok()?;
-        done.stdout_has(&format!("hint {level} of 3: {}", exercise.about.hints[hint]))?;
+        done.stdout_has(&format!("hint {level}: {}", exercise.about.hints[hint]))?;
     }
     Ok(())
 }
@@ -145,6 +146,18 @@ fn bad_input() -> Outcome {
     fs::write(&state, "{ no json")?;
     learner.runner(&["list"]).run()?.fails()?.stderr_has("state.json")?.stderr_has("help:")?;
     assert_eq!(fs::read_to_string(state)?, "{ no json");
+    Ok(())
+}
+
+fn reader_gone() -> Outcome {
+    let learner = Learner::new()?;
+    for command in ["list", "run", "solution exit_code --anyway", ""] {
+        // The pipe is full before it is closed, so the next line meets nobody.
+        let script = format!("(\"$RUNNER\" {command}; echo $? > code) </dev/null | true; cat code");
+        let done = learner.shell(&script).run()?.ok()?;
+        assert!(done.stderr.is_empty(), "{command}: {}", done.stderr);
+        assert!(["141\n", "0\n", "1\n"].contains(&done.stdout.as_str()), "{command}: {}", done.stdout);
+    }
     Ok(())
 }
 

@@ -11,6 +11,8 @@ pub fn add(suite: Suite) -> Suite {
         .needs(&["userns"])
         .user("keys work without Enter; Ctrl-C leaves the terminal as it was", keys)
         .needs(&["userns"])
+        .user("what is saved during a check ends it, and the verdict is that of the new file", saved_meanwhile)
+        .needs(&["userns"])
         .user("in a pipe, letters on lines do what keys do", pipe)
         .needs(&["userns"])
 }
@@ -58,6 +60,20 @@ fn keys() -> Outcome {
     terminal.expect("code 0")?;
     terminal.expect("same")?;
     terminal.wait()?;
+    Ok(())
+}
+
+fn saved_meanwhile() -> Outcome {
+    let learner = Learner::new()?;
+    let mut terminal = learner.runner(&[]).pty()?;
+    terminal.expect("q quit")?;
+    std::fs::write(learner.file(0), "fn main() { loop {} }\n")?;
+    terminal.expect("checking")?;
+    learner.save(0, &Variant::Solution)?;
+    terminal.expect("Solved.")?;
+    assert!(!terminal.transcript().contains("took longer"), "{}", terminal.transcript());
+    terminal.send("q")?;
+    assert_eq!(terminal.wait()?, 0);
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use nix::errno::Errno;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
-use crate::lab::STOP;
+use super::STOP;
 
 /// Ctrl-C, a terminal that closes, and a plain kill(1): all rooms end. A second one ends us at once.
 ///
