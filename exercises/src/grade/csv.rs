@@ -12,7 +12,11 @@ pub fn render(class: &Class, chosen: &[&Exercise]) -> String {
         let of = |name: &str| submission.exercises.iter().find(|exercise| exercise.name == name);
         let points = chosen.iter().map(|exercise| of(&exercise.name).map(cell).unwrap_or_default());
         let total = if submission.error.is_some() { String::new() } else { submission.points.to_string() };
-        let remarks = submission.error.clone().unwrap_or_else(|| remarks(&submission.exercises));
+        let remarks = submission
+            .error
+            .as_ref()
+            .map(|error| error.replace('\n', " "))
+            .unwrap_or_else(|| remarks(&submission.exercises));
         let rest = [total, submission.possible.to_string(), remarks];
         table += &line([submission.name.clone()].into_iter().chain(points).chain(rest));
     }
@@ -30,11 +34,21 @@ fn cell(exercise: &ExerciseOutcome) -> String {
     }
 }
 
+/// Not worth a remark.
+const NOT_BEGUN: [&str; 2] = [super::examine::HANDED_OUT, super::submission::MISSING];
+
 fn remarks(exercises: &[ExerciseOutcome]) -> String {
     let count = |status| exercises.iter().filter(|exercise| exercise.has(status)).count();
     let told = [(count(Status::Skipped), "skipped"), (count(Status::Error), "could not be checked")];
     let told = told.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
-    told.collect::<Vec<_>>().join("; ")
+    // What holds for a whole exercise: it does not compile, its file was refused.
+    let of_files = exercises.iter().filter(|exercise| exercise.has(Status::Failed) && !exercise.message.is_empty());
+    let begun = of_files.filter(|exercise| NOT_BEGUN.iter().all(|words| !exercise.message.contains(words)));
+    let of_files = begun.map(|exercise| {
+        let words = exercise.message.lines().next().unwrap_or_default();
+        if words.contains(&exercise.name) { words.to_owned() } else { format!("{}: {words}", exercise.name) }
+    });
+    told.chain(of_files).collect::<Vec<_>>().join("; ")
 }
 
 fn line(fields: impl Iterator<Item = String>) -> String {

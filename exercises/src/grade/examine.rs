@@ -35,6 +35,9 @@ pub struct Examiner {
 /// A check runs the program several times: for so many times of what one may take, it is waited for.
 const PATIENCE: u64 = 12;
 
+/// Nobody has begun.
+pub const HANDED_OUT: &str = "the file is as it was handed out";
+
 /// A class is graded in one place.
 const IN_MACHINE: &str = "needs control groups (v2) of its own: grade in the virtual machine, tests/vm/run -- …";
 
@@ -98,7 +101,7 @@ impl Examiner {
             Taken::Refused(why) => return Err((Status::Failed, why)),
         };
         if source == exercise.source.render(&Variant::Starter).as_bytes() {
-            return Err((Status::Failed, "the file is as it was handed out".into()));
+            return Err((Status::Failed, HANDED_OUT.into()));
         }
         let machine = |failure: Failure| (Status::Error, failure.to_string());
         let libraries = match self.libraries.get(&exercise.lab()) {

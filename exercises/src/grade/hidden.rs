@@ -44,7 +44,12 @@ pub fn find(dir: &Path, all: &[Exercise]) -> Result<ByExercise> {
             return Err(Error::invalid(format!("{}: no exercise {name:?}", path.display()))
                 .help("hidden tests are DIR/EXERCISE/FILE; `list` shows the exercises"));
         }
-        let tests = sorted(&path)?.into_iter().filter(|file| is_executable(file)).map(Hidden::new).collect();
+        let files = sorted(&path)?;
+        if let Some(file) = files.iter().find(|file| is_script(file) && !is_executable(file)) {
+            return Err(Error::invalid(format!("{}: a script that is not executable", file.display()))
+                .help(format!("chmod +x {}", file.display())));
+        }
+        let tests = files.into_iter().filter(|file| is_executable(file)).map(Hidden::new).collect();
         found.insert(name, tests);
     }
     Ok(found)
@@ -55,6 +60,12 @@ fn sorted(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     Ok(paths)
+}
+
+/// Data has no `#!`.
+fn is_script(file: &Path) -> bool {
+    let mut start = [0; 2];
+    file.is_file() && fs::File::open(file).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"#!"
 }
 
 fn is_executable(file: &Path) -> bool {

@@ -36,6 +36,9 @@ pub enum Taken {
     Refused(String),
 }
 
+/// Of a file that was not handed in.
+pub const MISSING: &str = "there is no such file in the submission";
+
 impl Submission {
     /// Opens a clone of the repository, a directory with `exercises/NN-name/`, or that `exercises` itself.
     ///
@@ -66,7 +69,7 @@ impl Submission {
         // A pipe must not block the one who opens it, and a terminal not become his.
         let file = match beneath(&self.dir, &path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY) {
             Ok(file) => File::from(file),
-            Err(Errno::ENOENT | Errno::ENOTDIR) => return refused("there is no such file in the submission"),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => return refused(MISSING),
             Err(Errno::ELOOP | Errno::EXDEV) => return refused("it is a link, or behind one: links are not followed"),
             Err(Errno::ENXIO | Errno::ENODEV) => return refused("it is no regular file"),
             Err(errno) => return Err(Error::call("openat2", format!("{}/{path}", self.path.display()), errno)),

@@ -82,7 +82,7 @@ pub fn documents() -> Outcome {
     let lines: Vec<_> = csv.split("\r\n").collect();
     assert_eq!(lines[0], format!("submission,{NAME},total,possible,remarks"));
     assert_eq!(lines[1], "\"'=1+1, \"\"<&'>\",0,0,4,");
-    assert_eq!(lines[2], "broken,0,0,4,");
+    assert_eq!(lines[2], "broken,0,0,4,exit_code: it does not compile");
     let xml = fs::read_to_string(xml)?;
     assert!(xml.contains("&lt;![CDATA[ ]]&gt;") && !xml.contains('\u{1b}'), "{xml}");
     well_formed(&xml)?;
@@ -128,6 +128,7 @@ pub fn usage() -> Outcome {
     let class = Class::new()?;
     class.hand_in("honest", variant(&Variant::Solution)?)?;
     class.sandbox.dir("hidden/no_such_exercise")?;
+    class.sandbox.file(&format!("closed/{NAME}/test"), "#!/bin/sh\n")?;
     let path = |name: &str| class.sandbox.path().join(name).display().to_string();
     let honest = class.dir("honest").display().to_string();
     for (words, says) in [
@@ -135,6 +136,7 @@ pub fn usage() -> Outcome {
         (vec![honest.clone(), "--only".into(), "no_such".into()], "no_such"),
         (vec![honest.clone(), "--hidden".into(), path("hidden")], "no_such_exercise"),
         (vec![honest.clone(), "--hidden".into(), path("nowhere")], "nowhere"),
+        (vec![honest.clone(), "--hidden".into(), path("closed")], "chmod +x"),
         (vec![honest.clone(), "--csv".into(), path("no/such.csv")], "such.csv"),
         (vec![honest.clone(), "--jobs".into(), "0".into()], "--jobs"),
     ] {
