@@ -107,7 +107,8 @@ fn machine() -> Vec<Option<String>> {
     files.into_iter().map(Path::new).map(|file| fs::read_to_string(file).ok()).collect()
 }
 
-/// Of every exercise that there is: programs that end at once, and the starter with a comment.
+/// Of every exercise that there is: programs that end at once. Of one: the starter with a comment (the proofs show of all
+/// that a starter passes no check that counts).
 pub fn nothing() -> Outcome {
     let class = Class::new()?;
     let all = exercises()?;
@@ -118,9 +119,9 @@ pub fn nothing() -> Outcome {
     for exercise in &all {
         let path = exercise.path().display().to_string();
         programs.iter().try_for_each(|(name, text)| class.file(name, &path, text))?;
-        let starter = exercise.source.render(&Variant::Starter);
-        class.file("comment", &path, format!("{starter}\n// I shall begin tomorrow.\n"))?;
     }
+    let (path, starter) = (all[0].path().display().to_string(), all[0].source.render(&Variant::Starter));
+    class.file("comment", &path, format!("{starter}\n// I shall begin tomorrow.\n"))?;
     let names = ["well", "ill", "comment"];
     let report = class.sandbox.path().join("all.json");
     let run = class.grader().args(["grade", "--seconds", "2", "--report"]).arg(&report);
