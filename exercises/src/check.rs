@@ -79,9 +79,7 @@ impl Failure {
             machine @ Self::Machine(_) => machine,
         }
     }
-}
 
-impl Failure {
     /// The same, with one more line about what it may mean.
     #[must_use]
     pub fn and_note(self, words: impl Display) -> Self {

@@ -113,6 +113,7 @@ fn all(args: &GradeArgs) -> Result<ExitCode> {
     drop(scratch);
     let class = Class { version: 1, submissions };
     write(args, &class, &chosen)?;
+    process::cli::end_with_reader()?; // all rooms have ended, the reports are written
     print!("{}", terminal::render(&class));
     Ok(if class.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

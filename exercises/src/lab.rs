@@ -20,6 +20,7 @@ use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use namespaces::id::random_id;
 use tempfile::TempDir;
 
 pub use family::Process;
@@ -27,7 +28,6 @@ pub(crate) use running::LastWords;
 pub use running::{Output, Running, STOP};
 pub use spec::{Limits, PROGRAM, Spec, WORK};
 pub(crate) use stream::Stream;
-
 pub use sys::stop_on_signals;
 
 use crate::Failure;
@@ -96,9 +96,8 @@ impl Lab {
 
     /// A word that nobody can know beforehand.
     pub fn nonce(&self) -> String {
-        let name = tempfile::Builder::new().rand_bytes(8).prefix("").make(|path| Ok(path.to_owned()));
-        let word = name.map(|name| name.path().file_name().unwrap_or_default().to_string_lossy().to_lowercase());
-        format!("n{}", word.unwrap_or_default())
+        let digits: String = random_id().unwrap_or_default().chars().take(8).collect();
+        format!("n{digits}")
     }
 
     /// A number that nobody can know beforehand.

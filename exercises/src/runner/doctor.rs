@@ -15,6 +15,7 @@ use crate::{Exercise, Lab};
 pub fn doctor(all: &[Exercise]) -> Result<ExitCode> {
     let mut checks = vec![compiler(), room()?];
     checks.extend(namespaces::doctor());
+    process::cli::end_with_reader()?; // no room is made any more
     print(&checks);
     for exercise in all {
         match judge::place(exercise) {
